@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { gitlabProjectId, refName, sourceId } from '../brand.ts';
+import { followedRefs } from '../events/codebase-registered.ts';
+
+/** `POST /v1/sources` */
+export const registerSource = z.strictObject({
+  name: z.string().min(1).max(200).optional(),
+  baseUrl: z.url({ protocol: /^https?$/ }).max(2_000).transform((url) => url.replace(/\/+$/, '')),
+  /** A GitLab access token; never returned. */
+  token: z.string().min(1).max(1_000),
+  caPem: z.string().max(200_000).optional(),
+  proxyUrl: z.url({ protocol: /^https?$/ }).max(2_000).optional(),
+  /** Secrets of webhooks that exist already; made at random when absent. */
+  webhookToken: z.string().min(16).max(500).optional(),
+  signingToken: z.string().regex(/^whsec_[A-Za-z0-9+/]{43}=$/, 'whsec_ and 32 bytes in base64').optional(),
+});
+export type RegisterSource = z.infer<typeof registerSource>;
+
+/** `POST /v1/codebases` */
+export const registerCodebase = z.strictObject({
+  sourceId,
+  /** Its id, or its full path. */
+  gitlabProject: z.union([gitlabProjectId, z.string().min(1).max(1_000)]),
+  followed: followedRefs.default({ branches: ['*'], tags: [] }),
+});
+export type RegisterCodebase = z.infer<typeof registerCodebase>;
+
+/** `POST /v1/codebases/{id}/syncs`: without a ref, every followed one. */
+export const requestSync = z.strictObject({ ref: refName.optional() });
+export type RequestSync = z.infer<typeof requestSync>;

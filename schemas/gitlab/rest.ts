@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { gitObjectFormat, gitlabProjectId, objectId } from '../brand.ts';
+
+/** What we read of GitLab's REST v4 answers. Loose about fields that we do not use, strict about those that we do. */
+
+/** GET /metadata, or /version before 15.2. */
+export const restVersion = z.looseObject({ version: z.string().min(1).max(100) });
+
+/** GET /projects/:id. `default_branch` is left out for who may not read code; `repository_object_format` before 16.9. */
+export const restProject = z.looseObject({
+  id: gitlabProjectId,
+  path_with_namespace: z.string().min(1),
+  default_branch: z.string().min(1).nullish(),
+  empty_repo: z.boolean(),
+  archived: z.boolean().nullish(),
+  visibility: z.string().min(1),
+  http_url_to_repo: z.url({ protocol: /^https?$/ }),
+  repository_object_format: gitObjectFormat.nullish(),
+  // A fork whose parent went private names it without an id, or not at all.
+  forked_from_project: z.looseObject({ id: gitlabProjectId.nullish() }).nullish(),
+});
+
+/** GET /projects/:id/repository/branches[/:name] */
+export const restBranch = z.looseObject({ name: z.string().min(1), commit: z.looseObject({ id: objectId }) });
+
+/** GET /projects/:id/repository/tags[/:name]. `commit` is the peeled one; null when the tag names a blob or a tree. */
+export const restTag = z.looseObject({ name: z.string().min(1), commit: z.looseObject({ id: objectId }).nullable() });
+
+/** GET /projects/:id/repository/commits/:sha */
+export const restCommit = z.looseObject({ id: objectId });
+
+/** GET, POST and PUT /projects/:id/hooks[/:id]. `signing_token_present` since 19.0, `alert_status` since 15.7. */
+export const restHook = z.looseObject({
+  id: z.int().min(1),
+  url: z.string().min(1),
+  push_events: z.boolean(),
+  push_events_branch_filter: z.string().nullish(),
+  branch_filter_strategy: z.string().nullish(),
+  signing_token_present: z.boolean().nullish(),
+  alert_status: z.string().nullish(),
+});
+
+/** A refusal in GitLab's own words: `{"message": …}`, `{"error": …}` or `{"error", "error_description", "scope"}`. */
+export const restRefusal = z.union([
+  z.looseObject({ error: z.string(), error_description: z.string().optional() }),
+  z.looseObject({ message: z.unknown().refine((message) => message !== undefined && message !== null, 'no message') }),
+]);

@@ -1,0 +1,28 @@
+import { createHash } from 'node:crypto';
+import { v5 } from 'uuid';
+import type { CodebaseId, FactId, GitLabProjectId, RefName, SourceId, StreamName, SyncId } from './brand.ts';
+
+// Ids that follow from others, so that nobody needs to look them up, and doing a thing twice makes the same id twice.
+
+/** The same GitLab project under the same source is the same codebase, for ever. */
+export const codebaseIdOf = (source: SourceId, project: GitLabProjectId) => v5(String(project), source) as CodebaseId;
+
+/** One cause leads to one sync a ref. */
+export const syncIdOf = (cause: FactId, codebase: CodebaseId, ref: RefName) => v5(`${codebase}\n${ref}`, cause) as SyncId;
+
+/** What a person makes under an Idempotency-Key has the id that follows from both. */
+export const sourceIdOf = (actorId: string, idempotencyKey: string) => v5(`source\n${actorId}\n${idempotencyKey}`, COMMANDS) as SourceId;
+const COMMANDS = '7d3f0b1e-9a55-4c0e-8d52-0f6c1f4ab1d9';
+
+/** A delivery's own id: its key where that is a UUID, else the UUID that follows from it. */
+export const deliveryIdOf = (source: SourceId, key: string) => (isUuid(key) ? key.toLowerCase() : v5(key, source));
+
+export const deliveryStream = (source: SourceId, key: string) => `delivery-${source}-${safe(key)}` as StreamName;
+export const commandStream = (actorId: string, key: string) => `command-${safe(actorId)}-${safe(key)}` as StreamName;
+export const syncStream = (sync: SyncId) => `sync-${sync}` as StreamName;
+export const codebaseStream = (codebase: CodebaseId) => `codebase-${codebase}` as StreamName;
+export const sourceStream = (source: SourceId) => `source-${source}` as StreamName;
+
+/** A key that is not a UUID enters a stream's name as its SHA-256: any bytes, one length. */
+const safe = (key: string) => (isUuid(key) ? key.toLowerCase() : createHash('sha256').update(key).digest('hex'));
+const isUuid = (text: string) => /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text);

@@ -1,0 +1,23 @@
+import { z } from 'zod';
+
+/** Who may be listened to: one codebase, or everything. */
+export const channel = z.string().regex(/^(?:all|codebase:[0-9a-f-]{36})$/, '"all" or "codebase:<id>"');
+
+/** What a client sends over `WS /v1/live`, protocol version 1. */
+export const clientFrame = z.discriminatedUnion('op', [
+  z.object({ op: z.literal('connect'), v: z.literal(1), token: z.string().max(5_000) }),
+  /** With `since`, everything after that position comes first; without, only what is new. */
+  z.object({ op: z.literal('subscribe'), ch: channel, since: z.string().max(200).optional() }),
+  z.object({ op: z.literal('unsubscribe'), ch: channel }),
+]);
+export type ClientFrame = z.infer<typeof clientFrame>;
+
+export type ServerFrame =
+  | { readonly op: 'connected'; readonly v: 1; readonly pingMs: number; readonly limits: { readonly channels: number; readonly catchUpFacts: number } }
+  /** `recovered: false`: what was missed is too much, or of another log; load the state anew and go on from `position`. */
+  | { readonly op: 'subscribed'; readonly ch: string; readonly position: string; readonly recovered: boolean }
+  /** `previous` is the position told before on this channel: another one than yours means a hole. */
+  | { readonly op: 'pub'; readonly ch: string; readonly position: string; readonly previous: string; readonly type: string; readonly id: string; readonly time: string; readonly key: string; readonly data: unknown }
+  | { readonly op: 'progress'; readonly ch: string; readonly progress: unknown }
+  | { readonly op: 'unsubscribed'; readonly ch: string }
+  | { readonly op: 'error'; readonly code: string; readonly detail: string };

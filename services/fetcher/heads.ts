@@ -1,0 +1,38 @@
+import type { CodebaseId, ObjectId, Position, RefName, SyncId } from '#schemas/brand.ts';
+import type { Query } from '#shared/postgres/query.ts';
+
+/** Where a ref points by its last sync that ended without failing. */
+export interface Head {
+  readonly ref: RefName;
+  /** Null for the empty repository. */
+  readonly commit: ObjectId | null;
+  readonly isDeleted: boolean;
+  readonly sync: SyncId;
+}
+
+export interface Heads {
+  of(codebase: CodebaseId): Promise<ReadonlyMap<RefName, Head>>;
+  /** Remembers; an older position never overwrites a newer one. */
+  remember(codebase: CodebaseId, head: Head, position: Position): Promise<void>;
+}
+
+interface Row { ref: RefName; commit_id: ObjectId | null; is_deleted: boolean; sync_id: SyncId }
+
+/** The fetcher's own table. @throws Unavailable */
+export function createHeads(query: Query): Heads {
+  return {
+    async of(codebase) {
+      const rows = await query<Row>('select ref, commit_id, is_deleted, sync_id from fetcher_heads where codebase_id = $1', [codebase]);
+      return new Map(rows.map((row) => [row.ref, { ref: row.ref, commit: row.commit_id, isDeleted: row.is_deleted, sync: row.sync_id }]));
+    },
+
+    async remember(codebase, head, position) {
+      await query(
+        `insert into fetcher_heads (codebase_id, ref, commit_id, is_deleted, sync_id, position) values ($1, $2, $3, $4, $5, $6)
+         on conflict (codebase_id, ref) do update
+           set commit_id = excluded.commit_id, is_deleted = excluded.is_deleted, sync_id = excluded.sync_id, position = excluded.position
+           where fetcher_heads.position < excluded.position`,
+        [codebase, head.ref, head.commit, head.isDeleted, head.sync, position]);
+    },
+  };
+}

@@ -1,0 +1,116 @@
+import type { CodebaseId, Position, RefName } from '#schemas/brand.ts';
+import type { RefHint } from '#schemas/events/push-received.ts';
+import type { Fact } from '#schemas/events/facts.ts';
+import { codebaseStream, syncIdOf } from '#schemas/ids.ts';
+import type { Handling, Outcome } from '#shared/bus/bus.ts';
+import { hintsOf, newerOf } from './hints.ts';
+import { planRefs, type RefPlan } from './plan-refs.ts';
+import { startSync, type StartSyncDeps } from './start-sync.ts';
+import type { SyncState } from './sync-ends.ts';
+
+/** A third try meets what a second did not, a fifth meets nothing new: then people look. */
+const ATTEMPTS_MAX = 5;
+const ATTEMPT_BACKOFF_MS = [0, 500, 2_000, 10_000, 30_000] as const;
+/** GitLab may show an older head for a while after its hook (a replica behind). */
+export const LAG_MS_MAX = 60_000;
+
+type Cause = Fact<'codebase.registered' | 'push.received' | 'sync.requested' | 'sync.failed'>;
+
+export interface CauseMemory {
+  /** The heads are listed once a cause, not once a look at it. */
+  readonly plans: Map<string, RefPlan[]>;
+  /** Hints that were left to a newer cause: `<cause id> <ref>`. */
+  readonly leftTo: Map<string, readonly RefHint[]>;
+}
+
+/** Brings every ref that a cause stands for to what GitLab has now, one sync after the other; done when all have ended. */
+export async function onCause(deps: StartSyncDeps & { memory: CauseMemory }, fact: Fact, handling: Handling): Promise<Outcome> {
+  const cause = fact as Cause;
+  const codebase = cause.data.codebaseId;
+  const [registration] = (await deps.log.readStream(codebaseStream(codebase), { limit: 1 })) as Fact<'codebase.registered'>[];
+  if (registration === undefined) return { kind: 'done' }; // Nobody follows it.
+  const attempt = attemptOf(cause, handling);
+  if (attempt > ATTEMPTS_MAX) return { kind: 'park', reason: `the sync of ${(cause as Fact<'sync.failed'>).data.ref} failed ${ATTEMPTS_MAX} times, last: ${(cause as Fact<'sync.failed'>).data.detail}` };
+  const waitMs = backoffMs(cause, attempt, deps.now());
+  if (waitMs > 0) return { kind: 'retry', afterMs: waitMs, reason: `attempt ${attempt}` };
+
+  const plans = deps.memory.plans.get(cause.id) ?? await planRefs(deps, cause, registration.data);
+  if (!Array.isArray(plans)) return plans;
+  deps.memory.plans.set(cause.id, plans);
+  for (let at = 0; at < plans.length; at += 1) {
+    const plan = plans[at];
+    if (plan === undefined) continue;
+    const outcome = await workOn(deps, { cause, registration: registration.data, plan, attempt, handling });
+    if (outcome.kind !== 'ended') return outcome;
+    const followUp = followUpOf(plan, outcome.state, handling);
+    if (followUp !== undefined && plans[at + 1]?.cause !== followUp.cause) plans.splice(at + 1, 0, followUp);
+  }
+  deps.memory.plans.delete(cause.id);
+  return { kind: 'done' };
+}
+
+interface Work {
+  readonly cause: Cause;
+  readonly registration: Fact<'codebase.registered'>['data'];
+  readonly plan: RefPlan;
+  readonly attempt: number;
+  readonly handling: Handling;
+}
+
+type Ended = { readonly kind: 'ended'; readonly state: Extract<SyncState, { kind: 'ended' }> };
+
+async function workOn(deps: StartSyncDeps & { memory: CauseMemory }, work: Work): Promise<Outcome | Ended> {
+  const { plan, cause } = work;
+  const codebase = cause.data.codebaseId;
+  const sync = syncIdOf(plan.cause, codebase, plan.ref);
+  let state = await deps.ends.stateOfSync(sync);
+  if (state.kind === 'none') {
+    const coveredBy = leaveToNewer(deps.memory, work);
+    const hints = [...(deps.memory.leftTo.get(`${cause.id} ${plan.ref}`) ?? []), ...(hintsOf(cause, plan.ref) ?? [])];
+    const outcome = await startSync(deps, { ...work, codebase, sync, hints, coveredBy, followed: work.registration.followed });
+    if (outcome !== 'begun') return outcome;
+    state = await deps.ends.stateOfSync(sync);
+  }
+  if (state.kind === 'ended') {
+    await rememberHead(deps, codebase, plan.ref, state);
+    deps.memory.leftTo.delete(`${cause.id} ${plan.ref}`);
+    return { kind: 'ended', state };
+  }
+  if (await deps.ends.isParkedBehind(cause.key)) return { kind: 'park', reason: `behind sync ${sync}, whose scan or storing is parked` };
+  return { kind: 'hold', reason: `sync ${sync} is under way`, until: (signal) => deps.ends.untilEnded(sync, cause.key, signal) };
+}
+
+/** Waiting hints of one ref are taken together: the newest does the work, this one ends at once. */
+function leaveToNewer(memory: CauseMemory, { cause, plan, handling }: Work) {
+  if (hintsOf(cause, plan.ref) === undefined || plan.cause !== cause.id) return undefined;
+  const newer = newerOf(handling.waiting, plan.ref);
+  if (newer === undefined) return undefined;
+  const own = `${cause.id} ${plan.ref}`;
+  const theirs = `${newer.id} ${plan.ref}`;
+  const hints = [...(memory.leftTo.get(own) ?? []), ...(hintsOf(cause, plan.ref) ?? [])];
+  const before = memory.leftTo.get(theirs) ?? [];
+  memory.leftTo.set(theirs, [...before, ...hints.filter((hint) => !before.includes(hint))]);
+  return syncIdOf(newer.id, cause.data.codebaseId, plan.ref);
+}
+
+async function rememberHead(deps: StartSyncDeps, codebase: CodebaseId, ref: RefName, { end }: Ended['state']): Promise<void> {
+  const at: Position = end.position;
+  if (end.type === 'codebase.stored') await deps.heads.remember(codebase, { ref, commit: end.data.commit, isDeleted: false, sync: end.data.syncId }, at);
+  if (end.type === 'ref.deleted') await deps.heads.remember(codebase, { ref, commit: null, isDeleted: true, sync: end.data.syncId }, at);
+}
+
+/** GitLab had something new, but not yet what the hint named: asked again in a sync that follows from this one's end. */
+function followUpOf(plan: RefPlan, { end }: Ended['state'], handling: Handling): RefPlan | undefined {
+  if (end.type !== 'codebase.stored' || end.data.hintReached !== false || handling.sinceFirstMs > LAG_MS_MAX) return undefined;
+  return { ref: plan.ref, cause: end.id, causeTime: end.time, listed: undefined };
+}
+
+function attemptOf(cause: Cause, handling: Handling): number {
+  return cause.type === 'sync.failed' && !handling.isRedriven ? cause.data.attempt + 1 : 1;
+}
+
+function backoffMs(cause: Cause, attempt: number, now: Date): number {
+  if (cause.type !== 'sync.failed' || attempt === 1) return 0;
+  const wanted = ATTEMPT_BACKOFF_MS[attempt - 1] ?? 30_000;
+  return Math.max(0, Math.min(wanted, Date.parse(cause.time) + wanted - now.getTime()));
+}

@@ -1,0 +1,59 @@
+import type { FactId, ObjectId, RefName } from '#schemas/brand.ts';
+import type { Fact } from '#schemas/events/facts.ts';
+import type { Outcome } from '#shared/bus/bus.ts';
+import type { RefHead } from '#shared/gitlab/gitlab.ts';
+import { isFollowed } from './followed.ts';
+import type { Head } from './heads.ts';
+import { refsNamed } from './hints.ts';
+import { gitlabOf, waitForSource, type StartSyncDeps } from './start-sync.ts';
+
+/** One sync to come. */
+export interface RefPlan {
+  readonly ref: RefName;
+  /** The fact that the sync's id follows from: the cause itself, or the end of the sync before it. */
+  readonly cause: FactId;
+  readonly causeTime: string;
+  /** What the list of heads showed, asked for after the cause was recorded; undefined when this ref was not listed. */
+  readonly listed: { readonly commit: ObjectId; readonly observedAt: Date } | undefined;
+}
+
+type Registration = Fact<'codebase.registered'>['data'];
+
+/** Which refs a cause stands for: those it names, or every followed one, default branch first. @throws Unavailable */
+export async function planRefs(deps: StartSyncDeps, cause: Fact, registration: Registration): Promise<RefPlan[] | Outcome> {
+  const heads = await deps.heads.of(registration.codebaseId);
+  const plan = (ref: RefName, listed?: RefPlan['listed']): RefPlan => ({ ref, cause: cause.id, causeTime: cause.time, listed });
+  const named = refsNamed(cause);
+  if (named !== undefined) return [...new Set([...named, ...phantoms(heads)])].map((ref) => plan(ref));
+
+  const asked = await gitlabOf(deps, registration.sourceId);
+  if (asked.kind !== 'ok') return asked.outcome;
+  const observedAt = deps.now();
+  const [project, listed] = await Promise.all([
+    asked.gitlab.project(registration.gitlabProjectId),
+    asked.gitlab.heads(registration.gitlabProjectId, { withTags: registration.followed.tags.length > 0 }),
+  ]);
+  if (project.kind !== 'ok') return waitForSource(project, 'the project');
+  const all = listed.kind === 'ok' ? listed.value : [];
+  if (listed.kind !== 'ok' && !project.value.isEmpty) return waitForSource(listed, 'the list of branches');
+  const defaultRef = `refs/heads/${project.value.defaultBranch ?? 'main'}` as RefName;
+  const wanted = orderRefs({ listed: all, heads, defaultRef, registration });
+  return wanted.map((ref) => {
+    const head = all.find((one) => one.ref === ref);
+    return plan(ref, head === undefined ? undefined : { commit: head.commit, observedAt });
+  });
+}
+
+/** GitLab's followed refs, those that we know and it no longer lists, and at least the default one, so that an empty repository is a state too. */
+function orderRefs({ listed, heads, defaultRef, registration }: { listed: readonly RefHead[]; heads: ReadonlyMap<RefName, Head>; defaultRef: RefName; registration: Registration }): RefName[] {
+  const followed = listed.map((head) => head.ref).filter((ref) => isFollowed(ref, registration.followed));
+  const gone = [...heads.values()].filter((head) => !head.isDeleted && !listed.some((one) => one.ref === head.ref)).map((head) => head.ref);
+  const all = new Set([...followed, ...gone]);
+  if (all.size === 0 && isFollowed(defaultRef, registration.followed)) return [defaultRef];
+  return all.has(defaultRef) ? [defaultRef, ...[...all].filter((ref) => ref !== defaultRef)] : [...all];
+}
+
+/** The ref that stood for an empty repository is looked at with the first push: it may go by another name. */
+function phantoms(heads: ReadonlyMap<RefName, Head>): RefName[] {
+  return [...heads.values()].filter((head) => head.commit === null && !head.isDeleted).map((head) => head.ref);
+}

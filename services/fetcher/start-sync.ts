@@ -1,0 +1,165 @@
+import type { CodebaseId, ObjectId, RefName, SourceId, SyncId } from '#schemas/brand.ts';
+import type { FollowedRefs } from '#schemas/events/codebase-registered.ts';
+import type { RefHint } from '#schemas/events/push-received.ts';
+import type { Fact, NewFact } from '#schemas/events/facts.ts';
+import { syncStream } from '#schemas/ids.ts';
+import type { Handling, Outcome } from '#shared/bus/bus.ts';
+import type { Answer, GitLab, GitLabAccess, GitLabProject, OpenGitLab } from '#shared/gitlab/gitlab.ts';
+import type { EventLog } from '#shared/log/event-log.ts';
+import { emptyTree } from '#shared/objects/git-objects.ts';
+import { factAfter } from '#shared/runtime/new-fact.ts';
+import type { SourceDirectory } from '#shared/sources/source-directory.ts';
+import { bringCommit, type BringDeps, type Brought } from './bring-commit.ts';
+import { decideHead, type Observed } from './decide-head.ts';
+import { isFollowed } from './followed.ts';
+import type { Heads } from './heads.ts';
+import { expectedOf } from './hints.ts';
+import type { RefPlan } from './plan-refs.ts';
+import type { SyncEnds } from './sync-ends.ts';
+
+export interface StartSyncDeps extends BringDeps {
+  readonly log: Pick<EventLog, 'append' | 'readStream'>;
+  readonly heads: Heads;
+  readonly ends: SyncEnds;
+  readonly sources: Pick<SourceDirectory, 'access'>;
+  readonly openGitLab: OpenGitLab;
+  now(): Date;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+export interface StartSync {
+  readonly cause: Fact;
+  readonly registration: Fact<'codebase.registered'>['data'];
+  readonly plan: RefPlan;
+  readonly attempt: number;
+  readonly handling: Handling;
+  readonly codebase: CodebaseId;
+  readonly sync: SyncId;
+  readonly hints: readonly RefHint[];
+  /** The sync of a newer cause that will do the work instead. */
+  readonly coveredBy: SyncId | undefined;
+  readonly followed: FollowedRefs;
+}
+
+/** Credentials are mended by people: minutes, and nothing is lost by a late look. */
+const REFUSED_WAIT_MS = 30_000;
+/** Between the two times that GitLab must say a branch is gone. */
+const GONE_AGAIN_MS = 300;
+
+type Of = { syncId: SyncId; codebaseId: CodebaseId; ref: RefName };
+
+/** Asks GitLab for the head, brings what is new, and begins the sync's stream with what came of it. @throws Unavailable */
+export async function startSync(deps: StartSyncDeps, start: StartSync): Promise<'begun' | Outcome> {
+  const { plan, coveredBy } = start;
+  const of: Of = { syncId: start.sync, codebaseId: start.codebase, ref: plan.ref };
+  const skip = (data: Omit<Fact<'sync.skipped'>['data'], keyof Of>) => begin(deps, start, factFor(deps, start, { type: 'sync.skipped', data: { ...of, ...data } }));
+  const nothing = { commit: null, defaultRef: null, observedAt: null, hintReached: null, coveredBy: null };
+  if (!isFollowed(plan.ref, start.followed)) return skip({ ...nothing, reason: 'not-followed' });
+  if (coveredBy !== undefined) return skip({ ...nothing, reason: 'newer-hint', coveredBy });
+
+  const asked = await gitlabOf(deps, start.registration.sourceId);
+  if (asked.kind !== 'ok') return asked.outcome;
+  const observed = await observe(deps, asked.gitlab, start);
+  if ('outcome' in observed) return observed.outcome;
+  const known = (await deps.heads.of(start.codebase)).get(plan.ref);
+  const decision = decideHead({ observed, known, expected: expectedOf(start.hints), sinceFirstMs: start.handling.sinceFirstMs });
+  const seen = { defaultRef: defaultRefOf(observed.project), observedAt: observed.at.toISOString() };
+
+  switch (decision.kind) {
+    case 'wait': return { kind: 'aside', afterMs: decision.afterMs, reason: `GitLab does not show ${decision.expected} yet` };
+    case 'skip': return skip({ ...seen, reason: decision.reason, coveredBy: decision.coveredBy, commit: decision.commit, hintReached: decision.hintReached });
+    case 'deleted': return begin(deps, start, factFor(deps, start, { type: 'ref.deleted', data: { ...of, ...seen, lastCommit: decision.lastCommit } }));
+    case 'empty': {
+      const format = observed.project.objectFormat;
+      const brought: Brought = { commitTime: null, tree: emptyTree(format), packs: [], counts: { commits: 0, trees: 0, blobs: 0 }, bytes: 0 };
+      return begin(deps, start, fetchedFact(deps, start, { observed, brought, commit: null, hintReached: null }));
+    }
+    case 'bring': return bring(deps, start, { access: asked.access, observed, commit: decision.commit, hintReached: decision.hintReached });
+    default: return decision satisfies never;
+  }
+}
+
+async function bring(deps: StartSyncDeps, start: StartSync, wanted: { access: GitLabAccess; observed: Observed; commit: ObjectId; hintReached: boolean | null }): Promise<'begun' | Outcome> {
+  const { observed, commit } = wanted;
+  const outcome = await bringCommit(deps, {
+    sync: start.sync, codebase: start.codebase, ref: start.plan.ref, access: wanted.access, project: observed.project, commit, signal: start.handling.signal,
+  });
+  switch (outcome.kind) {
+    case 'brought': return begin(deps, start, fetchedFact(deps, start, { ...wanted, brought: outcome.brought }));
+    // The ref was rewritten between the look and the fetch: look again.
+    case 'commitGone': return { kind: 'retry', afterMs: 500, reason: outcome.detail };
+    case 'refused': return { kind: 'retry', afterMs: REFUSED_WAIT_MS, reason: `GitLab refused git: ${outcome.detail}` };
+    case 'failed': return begin(deps, start, factFor(deps, start, {
+      type: 'sync.failed',
+      data: { syncId: start.sync, codebaseId: start.codebase, ref: start.plan.ref, step: 'fetch', reason: outcome.reason, detail: outcome.detail.slice(0, 2_000), attempt: start.attempt },
+    }));
+    default: return outcome satisfies never;
+  }
+}
+
+/** What GitLab shows of the ref, asked after the cause was recorded. */
+async function observe(deps: StartSyncDeps, gitlab: GitLab, { registration, plan, hints, handling }: StartSync): Promise<Observed | { outcome: Outcome }> {
+  const id = registration.gitlabProjectId;
+  const at = plan.listed?.observedAt ?? deps.now();
+  const [project, head] = await Promise.all([
+    gitlab.project(id),
+    plan.listed === undefined ? gitlab.head(id, plan.ref) : Promise.resolve<Answer<ObjectId>>({ kind: 'ok', value: plan.listed.commit }),
+  ]);
+  if (project.kind !== 'ok') return { outcome: waitForSource(project, 'the project') };
+  if (head.kind === 'refused') return { outcome: waitForSource(head, 'the branch') };
+  let commit = head.kind === 'ok' ? head.value : undefined;
+  if (commit === undefined && !project.value.isEmpty) {
+    // One 404 is no proof.
+    await deps.sleep(GONE_AGAIN_MS, handling.signal);
+    const again = await gitlab.head(id, plan.ref);
+    if (again.kind === 'refused') return { outcome: waitForSource(again, 'the branch') };
+    commit = again.kind === 'ok' ? again.value : undefined;
+  }
+  const expected = expectedOf(hints);
+  // Only asked when the head is another: does GitLab know the commit at all, or is what we ask behind?
+  const asked = expected === null || expected === 'deleted' || expected === commit ? undefined : await gitlab.hasCommit(id, expected);
+  return { at, project: project.value, commit, isExpectedKnown: asked?.kind === 'ok' ? asked.value : undefined };
+}
+
+export type Asked =
+  | { readonly kind: 'ok'; readonly gitlab: GitLab; readonly access: GitLabAccess }
+  | { readonly kind: 'wait'; readonly outcome: Outcome };
+
+/** The GitLab of a source. @throws Unavailable */
+export async function gitlabOf(deps: Pick<StartSyncDeps, 'sources' | 'openGitLab'>, source: SourceId): Promise<Asked> {
+  const access = await deps.sources.access(source);
+  if (access === undefined) return { kind: 'wait', outcome: { kind: 'retry', afterMs: REFUSED_WAIT_MS, reason: `source ${source} has no credentials` } };
+  return { kind: 'ok', gitlab: deps.openGitLab(access), access };
+}
+
+/** GitLab does not let us see it, or has none: no proof of anything (I8). The key waits until that changes. */
+export function waitForSource(answer: Exclude<Answer<unknown>, { kind: 'ok' }>, what: string): Outcome {
+  return { kind: 'retry', afterMs: REFUSED_WAIT_MS, reason: `GitLab does not show us ${what}: ${answer.detail}` };
+}
+
+function defaultRefOf(project: GitLabProject): RefName | null {
+  return project.defaultBranch === null ? null : (`refs/heads/${project.defaultBranch}` as RefName);
+}
+
+function fetchedFact(deps: StartSyncDeps, start: StartSync, made: { observed: Observed; brought: Brought; commit: ObjectId | null; hintReached: boolean | null }): NewFact {
+  const { observed, brought } = made;
+  return factFor(deps, start, {
+    type: 'codebase.fetched',
+    data: {
+      syncId: start.sync, codebaseId: start.codebase, ref: start.plan.ref, commit: made.commit, objectFormat: observed.project.objectFormat,
+      defaultRef: defaultRefOf(observed.project), observedAt: observed.at.toISOString(), hintReached: made.hintReached, attempt: start.attempt, ...brought,
+    },
+  });
+}
+
+type First = 'codebase.fetched' | 'sync.skipped' | 'ref.deleted' | 'sync.failed';
+
+function factFor<Type extends First>(deps: StartSyncDeps, { cause, plan }: StartSync, parts: { type: Type; data: NewFact<Type>['data'] }): NewFact<Type> {
+  return { ...factAfter<Type>(cause, { ...parts, time: deps.now(), worker: 'fetcher' }), causationId: plan.cause };
+}
+
+/** Another fetcher may have begun this sync meanwhile: then its fact is the truth, and ours is dropped. */
+async function begin(deps: StartSyncDeps, { sync }: StartSync, fact: NewFact): Promise<'begun'> {
+  await deps.log.append(syncStream(sync), 'noStream', [fact]);
+  return 'begun';
+}

@@ -1,0 +1,89 @@
+import { createServer, type Server } from 'node:http';
+import { once } from 'node:events';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Request, RequestHandler, Response } from 'express';
+import { withDeadline } from '#shared/runtime/deadline.ts';
+import type { Engine } from './composition.ts';
+
+/** A loop that is held up longer than this answers nobody in time. */
+const LOOP_DELAY_MS_MAX = 5_000;
+const CHECK_MS_MAX = 2_000;
+/** Probes come from several sides; each dependency is asked once a second. */
+const CACHED_MS = 1_000;
+
+export interface Health {
+  /** `/livez`, `/readyz`, `/version` and `/`, without details: they are for everybody. */
+  readonly handler: RequestHandler;
+  /** The same with reasons, for the internal port. */
+  listen(port: number): Promise<number>;
+  /** From here on `readyz` says no. */
+  stopping(): void;
+  close(): Promise<void>;
+}
+
+export interface Version { readonly version: string; readonly commit: string; readonly node: string; readonly services: readonly string[] }
+
+export function createHealth({ checks, version }: { checks: Engine['checks']; version: Version }): Health {
+  const loop = monitorEventLoopDelay();
+  loop.enable();
+  let isStopping = false;
+  let known: { at: number; reasons: Promise<string[]> } | undefined;
+  let internal: Server | undefined;
+
+  const reasons = (): Promise<string[]> => {
+    if (known === undefined || performance.now() - known.at > CACHED_MS) known = { at: performance.now(), reasons: askAll(checks) };
+    return known.reasons;
+  };
+
+  async function answer(path: string): Promise<{ status: number; body: object; reasons: string[] } | undefined> {
+    switch (path) {
+      case '/livez': {
+        const delayMs = loop.percentile(99) / 1e6;
+        loop.reset();
+        return { status: delayMs > LOOP_DELAY_MS_MAX ? 503 : 200, body: { live: delayMs <= LOOP_DELAY_MS_MAX }, reasons: [`event loop p99 ${delayMs.toFixed(1)} ms`] };
+      }
+      case '/readyz': {
+        const why = isStopping ? ['stopping'] : await reasons();
+        return { status: why.length === 0 ? 200 : 503, body: { ready: why.length === 0 }, reasons: why };
+      }
+      case '/version': return { status: 200, body: version, reasons: [] };
+      case '/': return { status: 200, body: { name: 'TekAI Context Engine', ...version, see: ADDRESSES }, reasons: [] };
+      default: return undefined;
+    }
+  }
+
+  return {
+    handler: async (request: Request, response: Response, next) => {
+      const found = request.method === 'GET' ? await answer(request.path) : undefined;
+      if (found === undefined) next();
+      else response.status(found.status).json(found.body);
+    },
+    async listen(port) {
+      internal = createServer((request, response) => {
+        void answer(request.url ?? '').then((found) => {
+          response.writeHead(found?.status ?? 404, { 'content-type': 'application/json' }).end(JSON.stringify({ ...found?.body, reasons: found?.reasons }));
+        });
+      });
+      internal.listen(port, '0.0.0.0');
+      await once(internal, 'listening');
+      const address = internal.address();
+      return typeof address === 'object' && address !== null ? address.port : port;
+    },
+    stopping: () => { isStopping = true; },
+    async close() {
+      loop.disable();
+      if (internal === undefined) return;
+      internal.close();
+      internal.closeAllConnections();
+      await once(internal, 'close');
+    },
+  };
+}
+
+const ADDRESSES = ['/livez', '/readyz', '/version', '/v1/sources', '/v1/codebases', '/v1/syncs', '/v1/events', '/v1/parked', '/v1/live (WebSocket)', '/webhooks/gitlab/{source}'];
+
+async function askAll(checks: Engine['checks']): Promise<string[]> {
+  const answers = await Promise.all(Object.entries(checks).map(([name, check]) =>
+    withDeadline(check(), { ms: CHECK_MS_MAX, dependency: name }).then(() => [], (error: unknown) => [`${name}: ${error instanceof Error ? error.message : String(error)}`])));
+  return answers.flat();
+}

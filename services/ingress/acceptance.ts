@@ -1,0 +1,100 @@
+import type { StreamName } from '#schemas/brand.ts';
+import type { Fact, NewFact } from '#schemas/events/facts.ts';
+import type { EventLog } from '#shared/log/event-log.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import { withDeadline } from '#shared/runtime/deadline.ts';
+import { Unavailable } from '#shared/runtime/unavailable.ts';
+import type { Deliveries, DeliveryRow } from './deliveries.ts';
+import type { Spool } from './spool.ts';
+
+/** Something that came through the door and must not be lost: one fact at the beginning of a stream of its own. */
+export interface Arrival {
+  readonly stream: StreamName;
+  readonly fact: NewFact<'push.received' | 'delivery.ignored' | 'gitlab.hinted' | 'sync.requested'>;
+  /** The raw body that goes with a delivery; null for commands. */
+  readonly delivery: DeliveryRow | null;
+}
+
+/** As it lies in the spool: JSON, so the body in base64. */
+export type SpooledArrival = Omit<Arrival, 'delivery'> & { readonly delivery: (Omit<DeliveryRow, 'body'> & { readonly body: string }) | null };
+
+export type Accepted =
+  | { readonly kind: 'recorded'; readonly fact: NewFact }
+  /** The stream holds a fact already: the same delivery or command came before, or another command under its key. */
+  | { readonly kind: 'duplicate'; readonly recorded: Fact }
+  /** Fsynced in the spool; it reaches the log in order when that answers again. */
+  | { readonly kind: 'spooled'; readonly fact: NewFact }
+  | { readonly kind: 'full'; readonly retryAfterS: number };
+
+/** The log and the deliveries have this long to answer; then we spool, well within GitLab's 10 s. */
+const ANSWER_MS_MAX = 1_500;
+
+/** A full spool is an operator's matter: minutes, not seconds; GitLab does not look at it. */
+const RETRY_AFTER_S = 30;
+
+export interface AcceptanceDeps {
+  readonly log: Pick<EventLog, 'append' | 'readStream'>;
+  readonly deliveries: Deliveries;
+  readonly spool: Spool<SpooledArrival>;
+  readonly logger: Logger;
+}
+
+/** Invariant I1: what is answered 2xx is in the log, or in an fsynced spool that drains into it in order. */
+export function createAcceptance({ log, deliveries, spool, logger }: AcceptanceDeps) {
+  return { accept, recordSpooled };
+
+  async function accept(arrival: Arrival): Promise<Accepted> {
+    // What comes next goes behind what waits already.
+    if (!spool.isEmpty) return toSpool(arrival);
+    try {
+      return await withDeadline(record(arrival), { ms: ANSWER_MS_MAX, dependency: 'event log' });
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      logger.warn({ error }, 'the log or the deliveries are away: spooling');
+      return await toSpool(arrival);
+    }
+  }
+
+  /** Straight to the tables: body first, then the fact. Repeating it changes nothing. @throws Unavailable */
+  async function record(arrival: Arrival): Promise<Extract<Accepted, { kind: 'recorded' | 'duplicate' }>> {
+    if (arrival.delivery !== null) await deliveries.write(arrival.delivery);
+    const outcome = await log.append(arrival.stream, 'noStream', [arrival.fact]);
+    if (outcome.kind === 'appended') return { kind: 'recorded', fact: arrival.fact };
+    const [first] = await log.readStream(arrival.stream, { limit: 1 });
+    if (first === undefined) throw new Unavailable('event log', `refused to begin ${arrival.stream} and then showed it empty`);
+    return { kind: 'duplicate', recorded: first as Fact };
+  }
+
+  async function toSpool(arrival: Arrival): Promise<Accepted> {
+    const { delivery } = arrival;
+    const entry = { ...arrival, delivery: delivery === null ? null : { ...delivery, body: delivery.body.toString('base64') } };
+    try {
+      return (await spool.add(entry)) ? { kind: 'spooled', fact: arrival.fact } : { kind: 'full', retryAfterS: RETRY_AFTER_S };
+    } catch (error) {
+      logger.error({ error }, 'the spool cannot be written: deliveries are refused until it can. Free the disk that holds the state folder');
+      return { kind: 'full', retryAfterS: RETRY_AFTER_S };
+    }
+  }
+
+  /**
+   * One entry of the spool goes where it belongs. A stream that holds the same delivery or command already is done;
+   * whatever else the log will never take is refused. @throws Unavailable
+   */
+  async function recordSpooled({ delivery, ...entry }: SpooledArrival): Promise<'taken' | 'refused'> {
+    try {
+      const outcome = await record({ ...entry, delivery: delivery === null ? null : { ...delivery, body: Buffer.from(delivery.body, 'base64') } });
+      return outcome.kind === 'recorded' || isSameCommand(entry.fact, outcome.recorded) ? 'taken' : 'refused';
+    } catch (error) {
+      if (error instanceof Unavailable) throw error;
+      logger.error({ error, stream: entry.stream }, 'the log will not take an entry of the spool');
+      return 'refused';
+    }
+  }
+}
+
+function isSameCommand(fact: Arrival['fact'], recorded: Fact): boolean {
+  if (fact.type !== 'sync.requested') return true; // A delivery is named by its stream alone.
+  return recorded.type === 'sync.requested' && recorded.data.command.digest === fact.data.command.digest;
+}
+
+export type Acceptance = ReturnType<typeof createAcceptance>;

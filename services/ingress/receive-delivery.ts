@@ -1,0 +1,96 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { Request, Response } from 'express';
+import { sourceId, type SourceId } from '#schemas/brand.ts';
+import { codebaseIdOf, deliveryIdOf, deliveryStream } from '#schemas/ids.ts';
+import { newFact } from '#shared/runtime/new-fact.ts';
+import { Problem } from '#shared/runtime/problem.ts';
+import type { Arrival, Acceptance } from './acceptance.ts';
+import type { KnownCodebases } from './known-codebases.ts';
+import type { KnownSecrets } from './known-secrets.ts';
+import { translateDelivery, type Meaning } from './translate-delivery.ts';
+import { verifyDelivery, type Headers } from './verify-delivery.ts';
+
+/** What GitLab itself sends at most; larger payloads it does not even try. */
+export const DELIVERY_BYTES_MAX = 25 * 1_048_576;
+
+/** Kept with the body. Not the token, not the signature. */
+const HEADERS_KEPT = ['content-type', 'user-agent', 'x-gitlab-event', 'x-gitlab-event-uuid', 'x-gitlab-webhook-uuid', 'x-gitlab-instance', 'idempotency-key', 'webhook-id', 'webhook-timestamp'];
+
+export interface ReceiveDeps {
+  readonly acceptance: Pick<Acceptance, 'accept'>;
+  readonly secrets: KnownSecrets;
+  readonly codebases: KnownCodebases;
+  readonly counters: { refused: number };
+  now(): Date;
+}
+
+/** `POST /webhooks/gitlab/{source}`: authentic deliveries are always answered 2xx once durable, whatever they say. */
+export async function receiveDelivery(deps: ReceiveDeps, request: Request, response: Response): Promise<void> {
+  const source = sourceId.safeParse(request.params['source']);
+  const secrets = source.success ? await deps.secrets.of(source.data) : undefined;
+  const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+  const verdict = secrets === undefined ? undefined : verifyDelivery({ headers: request.headers, body, secrets, now: deps.now() });
+  if (!source.success || verdict?.kind !== 'authentic') {
+    deps.counters.refused += 1;
+    throw new Problem(401, 'not-authentic', 'This delivery is not signed, or carries no secret, that belongs to this address. Compare the webhook\'s URL and secret in GitLab with those of the source.');
+  }
+  const key = deliveryKey(request.headers, verdict.isSigned);
+  const deliveryId = deliveryIdOf(source.data, key);
+  const arrival = await arrivalOf(deps, { source: source.data, key, deliveryId, body, headers: request.headers });
+  const accepted = await deps.acceptance.accept(arrival);
+  if (accepted.kind === 'full') throw new Problem(503, 'spool-full', 'The log is away and the spool is full; nothing was taken.', { retryAfterS: accepted.retryAfterS });
+  response.status(accepted.kind === 'duplicate' ? 200 : 202).json({ deliveryId, duplicate: accepted.kind === 'duplicate' });
+}
+
+/** With neither header every arrival is its own delivery: a hint taken twice costs one skipped sync, one dropped is a lost push. */
+function deliveryKey(headers: Headers, isSigned: boolean): string {
+  const key = isSigned ? headers['webhook-id'] : headers['idempotency-key'];
+  return typeof key === 'string' && key !== '' ? key : randomUUID();
+}
+
+interface Received { source: SourceId; key: string; deliveryId: string; body: Buffer; headers: Headers }
+
+async function arrivalOf(deps: ReceiveDeps, received: Received): Promise<Arrival> {
+  const { source, deliveryId, body } = received;
+  const meaning = await withoutStrangers(deps, source, translateDelivery(body));
+  const common = { deliveryId, sourceId: source, body: { bytes: body.length, sha256: createHash('sha256').update(body).digest('hex') } };
+  const parts = { actor: { kind: 'gitlab', id: source } as const, correlationId: deliveryId, causationId: null, time: deps.now() };
+  return {
+    stream: deliveryStream(source, received.key),
+    fact: factOf(meaning, source, common, parts),
+    delivery: { deliveryId, sourceId: source, receivedAt: parts.time.toISOString(), headers: keptOf(received.headers), body },
+  };
+}
+
+/** A push to a project that nobody registered asks for no work. */
+async function withoutStrangers(deps: ReceiveDeps, source: SourceId, meaning: Meaning): Promise<Meaning> {
+  if (meaning.kind !== 'push') return meaning;
+  const standing = await deps.codebases.standing(codebaseIdOf(source, meaning.project));
+  // While the log is away nobody knows: then it is taken, and the fetcher, who looks later, decides.
+  return standing === 'unregistered' ? { kind: 'ignored', reason: `GitLab project ${meaning.project} is not registered as a codebase` } : meaning;
+}
+
+type Common = { deliveryId: string; sourceId: SourceId; body: { bytes: number; sha256: string } };
+type Parts = { actor: { kind: 'gitlab'; id: string }; correlationId: string; causationId: null; time: Date };
+
+function factOf(meaning: Meaning, source: SourceId, common: Common, parts: Parts): Arrival['fact'] {
+  switch (meaning.kind) {
+    case 'push': {
+      const codebaseId = codebaseIdOf(source, meaning.project);
+      return newFact({ type: 'push.received', key: codebaseId, data: { ...common, codebaseId, gitlabProjectId: meaning.project, refs: [...meaning.refs] }, ...parts });
+    }
+    case 'hint':
+      return newFact({ type: 'gitlab.hinted', key: source, data: { ...common, about: meaning.about, event: meaning.event, gitlabProjectId: meaning.project }, ...parts });
+    case 'ignored':
+      return newFact({ type: 'delivery.ignored', key: source, data: { ...common, reason: meaning.reason.slice(0, 500) }, ...parts });
+    default: return meaning satisfies never;
+  }
+}
+
+function keptOf(headers: Headers): Record<string, string> {
+  return Object.fromEntries(HEADERS_KEPT.flatMap((name) => {
+    const value = headers[name];
+    // NUL cannot stand in a text column; HTTP does not allow it anyway.
+    return typeof value === 'string' ? [[name, value.slice(0, 1_000)]] : [];
+  }));
+}

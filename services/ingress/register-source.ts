@@ -1,0 +1,48 @@
+import { randomBytes } from 'node:crypto';
+import type { Actor } from '#schemas/events/fact.ts';
+import type { Fact } from '#schemas/events/facts.ts';
+import type { SourceId } from '#schemas/brand.ts';
+import { sourceIdOf, sourceStream } from '#schemas/ids.ts';
+import type { RegisterSource } from '#schemas/commands/commands.ts';
+import type { EventLog } from '#shared/log/event-log.ts';
+import { newFact } from '#shared/runtime/new-fact.ts';
+import { Problem } from '#shared/runtime/problem.ts';
+import type { SecretVault } from '#shared/secrets/secret-vault.ts';
+import type { SourceRegistry } from '#shared/sources/source-directory.ts';
+
+export interface CommandContext { readonly actor: Actor; readonly key: string }
+
+export interface RegisterSourceDeps {
+  readonly log: Pick<EventLog, 'append' | 'readStream'>;
+  readonly sources: Pick<SourceRegistry, 'save'>;
+  readonly vault: Pick<SecretVault, 'digest'>;
+  now(): Date;
+}
+
+/** A GitLab becomes known. Settings and secrets first, then the fact: what no fact names is used by nobody. @throws Problem | Unavailable */
+export async function onRegisterSource(deps: RegisterSourceDeps, body: RegisterSource, { actor, key }: CommandContext): Promise<SourceId> {
+  const source = sourceIdOf(actor.id, key);
+  const digest = deps.vault.digest(JSON.stringify(body));
+  const name = body.name ?? new URL(body.baseUrl).host;
+  const isSaved = await deps.sources.save({
+    sourceId: source, name, baseUrl: body.baseUrl, caPem: body.caPem ?? null, token: body.token, proxyUrl: body.proxyUrl ?? null, digest,
+    webhookToken: body.webhookToken ?? randomBytes(32).toString('base64url'),
+    signingToken: body.signingToken ?? `whsec_${randomBytes(32).toString('base64')}`,
+  });
+  if (!isSaved) throw keyReused(key);
+  const fact = newFact({
+    type: 'source.registered', key: source, actor, correlationId: key, causationId: null, time: deps.now(),
+    data: { sourceId: source, name, baseUrl: body.baseUrl, command: { id: key, digest } },
+  });
+  const outcome = await deps.log.append(sourceStream(source), 'noStream', [fact]);
+  if (outcome.kind === 'wrongRevision') {
+    const [first] = await deps.log.readStream(sourceStream(source), { limit: 1 });
+    if ((first as Fact<'source.registered'> | undefined)?.data.command.digest !== digest) throw keyReused(key);
+  }
+  return source;
+}
+
+/** One key, two bodies: one of the two requests is a mistake. */
+export function keyReused(key: string): Problem {
+  return new Problem(422, 'idempotency-key-reused', `The Idempotency-Key ${JSON.stringify(key)} was used before with another body. Take a new key for a new request.`);
+}

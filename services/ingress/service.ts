@@ -1,0 +1,108 @@
+import { setTimeout as sleepFor } from 'node:timers/promises';
+import express, { Router, type Response } from 'express';
+import { codebaseId } from '#schemas/brand.ts';
+import { registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
+import type { OpenGitLab } from '#shared/gitlab/gitlab.ts';
+import type { Bus } from '#shared/bus/bus.ts';
+import type { EventLog } from '#shared/log/event-log.ts';
+import { requireAccess, type Access } from '#shared/runtime/access.ts';
+import type { HttpDoor } from '#shared/runtime/http-door.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import type { Query } from '#shared/postgres/query.ts';
+import { Problem } from '#shared/runtime/problem.ts';
+import { idempotencyKeyOf, parseBody, readJson } from '#shared/runtime/read-body.ts';
+import type { RunningService } from '#shared/runtime/service.ts';
+import type { SecretVault } from '#shared/secrets/secret-vault.ts';
+import type { SourceRegistry } from '#shared/sources/source-directory.ts';
+import { createAcceptance, type SpooledArrival } from './acceptance.ts';
+import { createDeliveries, type Deliveries } from './deliveries.ts';
+import { drainForever } from './drain-spool.ts';
+import { createKnownCodebases } from './known-codebases.ts';
+import { createKnownSecrets } from './known-secrets.ts';
+import { DELIVERY_BYTES_MAX, receiveDelivery } from './receive-delivery.ts';
+import { onRegisterCodebase } from './register-codebase.ts';
+import { onRegisterSource, type CommandContext } from './register-source.ts';
+import { onRequestSync } from './request-sync.ts';
+import { openSpool } from './spool.ts';
+
+export interface IngressDeps {
+  readonly log: Pick<EventLog, 'append' | 'readStream'>;
+  readonly query: Query;
+  readonly sources: SourceRegistry;
+  readonly vault: Pick<SecretVault, 'digest'>;
+  readonly openGitLab: OpenGitLab;
+  readonly bus: Pick<Bus, 'redrive'>;
+  readonly door: HttpDoor;
+  readonly access: Access;
+  readonly logger: Logger;
+  now(): Date;
+}
+
+export interface IngressConfig {
+  readonly spoolDirectory: string;
+  readonly spoolBytesMax: number;
+  readonly publicUrl: string;
+}
+
+/** The one door in: webhooks and commands become facts, and are answered only once nothing can lose them. */
+export async function start(deps: IngressDeps, config: IngressConfig): Promise<RunningService> {
+  const { log, logger, now } = deps;
+  const stopping = new AbortController();
+  const deliveries = createDeliveries(deps.query);
+  const spool = await openSpool<SpooledArrival>({ directory: config.spoolDirectory, bytesMax: config.spoolBytesMax, logger });
+  const acceptance = createAcceptance({ log, deliveries, spool, logger });
+  const codebases = createKnownCodebases(log);
+  const secrets = createKnownSecrets({ sources: deps.sources, now });
+  const counters = { refused: 0 };
+
+  const router = Router();
+  router.post('/webhooks/gitlab/:source', express.raw({ type: () => true, limit: DELIVERY_BYTES_MAX, inflate: false }),
+    (request, response) => receiveDelivery({ acceptance, secrets, codebases, counters, now }, request, response));
+  router.use('/v1', onlyWrites(requireAccess(deps.access)), onlyWrites(readJson));
+  router.post('/v1/sources', async (request, response) => {
+    const source = await onRegisterSource({ ...deps }, parseBody(registerSource, request.body), contextOf(request, response));
+    response.status(201).location(`/v1/sources/${source}`).json({ id: source, webhookUrl: `${config.publicUrl}/webhooks/gitlab/${source}` });
+  });
+  router.post('/v1/codebases', async (request, response) => {
+    const { codebaseId: id, cause, isNew } = await onRegisterCodebase(deps, parseBody(registerCodebase, request.body), contextOf(request, response));
+    response.status(isNew ? 201 : 200).location(`/v1/codebases/${id}`).json({ id, cause, syncs: `/v1/syncs?cause=${cause}` });
+  });
+  router.post('/v1/codebases/:id/syncs', async (request, response) => {
+    const id = codebaseId.safeParse(request.params['id']);
+    if (!id.success) throw new Problem(404, 'codebase-unknown', 'A codebase id is a UUID. GET /v1/codebases lists them.');
+    const { cause, sync } = await onRequestSync({ acceptance, codebases, vault: deps.vault, now }, id.data, { ...parseBody(requestSync, request.body), ...contextOf(request, response) });
+    const url = sync === null ? `/v1/syncs?cause=${cause}` : `/v1/syncs/${sync}`;
+    response.status(202).location(url).json({ cause, sync, url });
+  });
+  router.post('/v1/parked/:group/:key/redrive', async (request, response) => {
+    const { group, key } = request.params;
+    const facts = await deps.bus.redrive(group, key);
+    if (facts === 0) throw new Problem(404, 'nothing-parked', `Nothing of key ${JSON.stringify(key)} is parked in group ${JSON.stringify(group)}. GET /v1/parked lists what is.`);
+    response.status(202).json({ group, key, facts });
+  });
+  deps.door.use(router);
+
+  const drained = drainForever({ spool, acceptance, logger, signal: stopping.signal });
+  const months = keepMonths(deliveries, deps, stopping.signal);
+  return { name: 'ingress', stop: async () => { stopping.abort(); await Promise.all([drained, months]); await spool.close(); } };
+}
+
+/** Looks belong to query-api: they pass through here untouched. */
+function onlyWrites(handler: express.RequestHandler): express.RequestHandler {
+  return (request, response, next) => (request.method === 'GET' || request.method === 'HEAD' ? next() : handler(request, response, next));
+}
+
+function contextOf(request: express.Request, response: Response): CommandContext {
+  return { actor: response.locals['actor'] as CommandContext['actor'], key: idempotencyKeyOf(request) };
+}
+
+/** Twice a day, so that a month never begins without its partition. */
+const MONTHS_EVERY_MS = 12 * 3_600_000;
+const MONTHS_RETRY_MS = 5_000;
+
+async function keepMonths(deliveries: Deliveries, { now, logger }: IngressDeps, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const isDone = await deliveries.prepareMonths(now()).then(() => true, (error: unknown) => { logger.warn({ error }, 'the partitions of deliveries wait for the database'); return false; });
+    await sleepFor(isDone ? MONTHS_EVERY_MS : MONTHS_RETRY_MS, undefined, { signal, ref: false }).catch(() => undefined);
+  }
+}

@@ -1,0 +1,73 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { createLogger } from '#shared/runtime/logger.ts';
+import { parseSettings, WrongSettings, type Settings } from '#shared/runtime/settings.ts';
+import { runCli } from './cli/cli.ts';
+import { SERVICE_NAMES, type ServiceName } from './composition.ts';
+import { runEngine } from './run-engine.ts';
+
+/** sysexits.h: configuration. Supervisors do not restart on it. */
+const EXIT_CONFIG = 78;
+const EXIT_FAILED = 1;
+
+const packageRoot = new URL(import.meta.url.includes('/dist/') ? '../../' : '../', import.meta.url);
+const version = {
+  version: (JSON.parse(readFileSync(new URL('package.json', packageRoot), 'utf8')) as { version: string }).version,
+  commit: process.env['TEKAI_COMMIT'] ?? 'unknown',
+  node: process.version,
+};
+
+process.exitCode = await runCli({
+  argv: process.argv,
+  env: process.env,
+  version: version.version,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  up,
+});
+
+/** `tekai up`: all services in this process, or the named ones; until told to stop. */
+async function up(names: readonly string[]): Promise<number> {
+  const settings = readSettings();
+  if (settings === undefined) return EXIT_CONFIG;
+  const unknown = names.filter((name) => !SERVICE_NAMES.some((known) => known === name));
+  if (unknown.length > 0) {
+    process.stderr.write(`There is no service called ${unknown.join(', ')}. There are: ${SERVICE_NAMES.join(', ')}.\n`);
+    return EXIT_CONFIG;
+  }
+  const logger = createLogger(settings.logLevel);
+  const stopping = new AbortController();
+  const told = new Promise<'told'>((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(name, () => {
+        resolve('told');
+        stopping.abort();
+        // A second one means now.
+        process.once(name, () => process.exit(EXIT_FAILED));
+      });
+    }
+  });
+  try {
+    const engine = await runEngine({ settings, names: names.length > 0 ? (names as ServiceName[]) : SERVICE_NAMES, version, logger, signal: stopping.signal });
+    process.stderr.write(`\nTekAI Context Engine ${version.version} is up at ${settings.publicUrl} (port ${engine.port}; health details on ${engine.internalPort}).\nThe access token lies in ${settings.stateDir}/access-token.\n\n`);
+    const why = await Promise.race([told, engine.givenUp]);
+    await engine.stop();
+    if (why !== 'told') throw why;
+    return 0;
+  } catch (error) {
+    if (stopping.signal.aborted) return 0;
+    logger.fatal({ error }, 'the engine cannot run');
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return EXIT_FAILED;
+  }
+}
+
+function readSettings(): Settings | undefined {
+  try {
+    return parseSettings(process.env);
+  } catch (error) {
+    if (!(error instanceof WrongSettings)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return undefined;
+  }
+}

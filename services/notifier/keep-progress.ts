@@ -1,0 +1,32 @@
+import type { SyncId } from '#schemas/brand.ts';
+import type { Progress } from '#shared/bus/bus.ts';
+import type { Query } from '#shared/postgres/query.ts';
+
+/** Two writes a second a sync: a poller sees movement, the database does not. */
+const WRITE_EVERY_MS = 500;
+/** Syncs whose end never came (a crash) must not pile up. */
+const KEPT_HOURS = 24;
+
+/** Keeps the last progress of each sync under way in a row, for who comes late. Lost rows are no loss. */
+export function createProgressKeeper({ query, now }: { query: Query; now(): Date }) {
+  const lastWrite = new Map<SyncId, number>();
+
+  return {
+    keep(progress: Progress): void {
+      const at = now().getTime();
+      if (at - (lastWrite.get(progress.syncId) ?? 0) < WRITE_EVERY_MS) return;
+      lastWrite.set(progress.syncId, at);
+      ignore(query(
+        `insert into sync_progress (sync_id, progress) values ($1, $2) on conflict (sync_id) do update set progress = excluded.progress, told_at = now()`,
+        [progress.syncId, JSON.stringify(progress)]));
+    },
+
+    forget(sync: SyncId): void {
+      if (!lastWrite.delete(sync)) return;
+      ignore(query(`delete from sync_progress where sync_id = $1 or told_at < now() - make_interval(hours => ${KEPT_HOURS})`, [sync]));
+    },
+  };
+}
+
+/** Progress is a courtesy: while the database is away there is none. */
+const ignore = (write: Promise<unknown>) => void write.catch(() => undefined);

@@ -1,0 +1,88 @@
+import type { PoolClient } from 'pg';
+import type { Position } from '#schemas/brand.ts';
+import { parseFact, type Fact } from '#schemas/events/facts.ts';
+import type { Recorded } from '#shared/log/event-log.ts';
+import type { Cell, Key, Row, View } from './view.ts';
+import { codebases } from './views/codebases.ts';
+import { refs, versions } from './views/refs.ts';
+import { sources } from './views/sources.ts';
+import { syncs } from './views/syncs.ts';
+
+export const VIEWS: readonly View[] = [sources, codebases, refs, versions, syncs] as unknown as readonly View[];
+
+interface Unfolded { position: string; fact_id: string; key: string; type: string; error: string }
+
+/**
+ * Folds a page of the log in memory and writes what changed, with the position it now stands at. Inside the caller's
+ * transaction: tables and position move together or not at all. Folding a page again changes nothing.
+ */
+export async function foldPage(client: PoolClient, schema: string, page: { facts: readonly Recorded[]; position: Position }): Promise<void> {
+  const { facts, unfolded } = parsePage(page.facts);
+  for (const view of VIEWS) unfolded.push(...(await foldView(client, schema, { view, facts })));
+  await upsert(client, `${schema}.fact_index`, { key: ['position'], rows: page.facts.map(indexRow) });
+  await upsert(client, `${schema}.unfolded`, { key: ['position'], rows: unfolded.map((row) => ({ ...row })) });
+  await client.query(`update ${schema}.progress set position = $1`, [page.position]);
+}
+
+const indexRow = ({ position, key, stream, revision, type }: Recorded): Row => ({ position, key, stream, revision, type });
+
+function parsePage(recorded: readonly Recorded[]): { facts: Fact[]; unfolded: Unfolded[] } {
+  const facts: Fact[] = [];
+  const unfolded: Unfolded[] = [];
+  for (const one of recorded) {
+    try {
+      facts.push(parseFact(one));
+    } catch (error) {
+      unfolded.push(unfoldedRow(one, error));
+    }
+  }
+  return { facts, unfolded };
+}
+
+const unfoldedRow = ({ position, id, key, type }: Recorded | Fact, error: unknown): Unfolded => ({ position, fact_id: id, key, type, error: String(error).replaceAll('\0', '') });
+
+async function foldView(client: PoolClient, schema: string, { view, facts }: { view: View; facts: readonly Fact[] }): Promise<Unfolded[]> {
+  const touched = facts.map((fact) => ({ fact, keys: view.keysOf(fact) })).filter(({ keys }) => keys.length > 0);
+  if (touched.length === 0) return [];
+  const table = `${schema}.${view.table}`;
+  const rows = await load(client, table, { view, keys: touched.flatMap(({ keys }) => keys) });
+  const changed = new Map<string, Row>();
+  const unfolded: Unfolded[] = [];
+  for (const { fact, keys } of touched) {
+    for (const key of keys) {
+      try {
+        const name = JSON.stringify(key);
+        const before = rows.get(name);
+        const after = view.fold(before, fact, key);
+        if (after === undefined || after === before) continue;
+        rows.set(name, after);
+        changed.set(name, after);
+      } catch (error) {
+        unfolded.push(unfoldedRow(fact, error));
+      }
+    }
+  }
+  await upsert(client, table, { key: view.key, rows: [...changed.values()] });
+  return unfolded;
+}
+
+async function load(client: PoolClient, table: string, { view, keys }: { view: View; keys: readonly Key[] }): Promise<Map<string, Row>> {
+  const columns = view.key.map((column, index) => `t.${column} = wanted.k${index}`).join(' and ');
+  const arrays = view.key.map((_, index) => `$${index + 1}::text[]`).join(', ');
+  const names = view.key.map((_, index) => `k${index}`).join(', ');
+  const { rows } = await client.query<Record<string, Cell>>(
+    `select t.* from ${table} t join (select distinct * from unnest(${arrays}) as u(${names})) wanted on ${columns}`,
+    view.key.map((_, index) => keys.map((key) => key[index] ?? '')));
+  return new Map(rows.map((row) => [JSON.stringify(view.key.map((column) => String(row[column]))), row]));
+}
+
+async function upsert(client: PoolClient, table: string, { key, rows }: { key: readonly string[]; rows: readonly Row[] }): Promise<void> {
+  const [first] = rows;
+  if (first === undefined) return;
+  const columns = Object.keys(first);
+  const others = columns.filter((column) => !key.includes(column));
+  const update = others.length === 0 ? 'nothing' : `update set ${others.map((column) => `${column} = excluded.${column}`).join(', ')}`;
+  await client.query(
+    `insert into ${table} (${columns.join(', ')}) select ${columns.join(', ')} from json_populate_recordset(null::${table}, $1::json) on conflict (${key.join(', ')}) do ${update}`,
+    [JSON.stringify(rows)]);
+}

@@ -1,0 +1,50 @@
+import type { Fact } from '#schemas/events/facts.ts';
+import type { View } from '../view.ts';
+
+export type CodebaseRow = {
+  codebase_id: string; source_id: string; gitlab_project_id: number; path: string | null; followed: object; default_ref: string | null;
+  hook_state: 'pending' | 'installed' | 'refused'; hook_reason: string | null; hook_is_signed: boolean | null;
+  registered_at: string; last_hint_at: string | null; last_observed_at: string | null;
+};
+
+export const codebases: View<CodebaseRow> = {
+  table: 'codebases',
+  key: ['codebase_id'],
+  keysOf: (fact) => ('codebaseId' in fact.data ? [[fact.data.codebaseId]] : []),
+
+  fold(before, fact) {
+    if (fact.type === 'codebase.registered') return registered(fact);
+    // Syncs and hints of what nobody registered leave no row.
+    if (before === undefined) return undefined;
+    switch (fact.type) {
+      case 'hook.installed': return { ...before, hook_state: 'installed', hook_reason: null, hook_is_signed: fact.data.isSigned };
+      case 'hook.refused': return { ...before, hook_state: 'refused', hook_reason: fact.data.reason, hook_is_signed: null };
+      case 'push.received':
+      case 'sync.requested': return { ...before, last_hint_at: fact.time };
+      case 'codebase.fetched':
+      case 'ref.deleted': return seen(before, fact.data.observedAt, fact.data.defaultRef);
+      case 'sync.skipped': return fact.data.observedAt === null ? before : seen(before, fact.data.observedAt, fact.data.defaultRef);
+      case 'codebase.scanned':
+      case 'codebase.stored':
+      case 'sync.failed':
+      case 'source.registered':
+      case 'delivery.ignored':
+      case 'gitlab.hinted': return before;
+      default: return fact satisfies never;
+    }
+  },
+};
+
+function registered(fact: Fact<'codebase.registered'>): CodebaseRow {
+  const { codebaseId, sourceId, gitlabProjectId, path, followed } = fact.data;
+  return {
+    codebase_id: codebaseId, source_id: sourceId, gitlab_project_id: gitlabProjectId, path, followed, default_ref: null,
+    hook_state: 'pending', hook_reason: null, hook_is_signed: null, registered_at: fact.time, last_hint_at: fact.time, last_observed_at: null,
+  };
+}
+
+/** Looks may be recorded out of order over refs: the latest look counts. */
+function seen(before: CodebaseRow, observedAt: string, defaultRef: string | null): CodebaseRow {
+  if (before.last_observed_at !== null && before.last_observed_at > observedAt) return before;
+  return { ...before, last_observed_at: observedAt, default_ref: defaultRef };
+}

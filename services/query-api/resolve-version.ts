@@ -1,0 +1,76 @@
+import { codebaseId, objectId, type RefName } from '#schemas/brand.ts';
+import { positionInside, positionOutside } from '#schemas/positions.ts';
+import type { At, CodebaseView, ReadStore, VersionView } from '#shared/read-store/read-store.ts';
+import { Problem } from '#shared/runtime/problem.ts';
+
+export interface Asked { readonly ref: string | undefined; readonly at: string | undefined }
+
+export interface Resolved { readonly codebase: CodebaseView; readonly version: VersionView }
+
+/** @throws Problem 404 */
+export async function codebaseOf(store: ReadStore, id: string | undefined): Promise<CodebaseView> {
+  const parsed = codebaseId.safeParse(id);
+  const codebase = parsed.success ? await store.codebase(parsed.data) : undefined;
+  if (codebase === undefined) throw new Problem(404, 'codebase-unknown', `There is no codebase ${JSON.stringify(id)}. GET /v1/codebases lists them; one registered a moment ago may need a moment.`);
+  return codebase;
+}
+
+/** Which version is asked for: at `ref` (default branch) and `at` (now). @throws Problem */
+export async function resolveVersion({ store, epoch }: { store: ReadStore; epoch: string }, codebase: CodebaseView, { ref, at }: Asked): Promise<Resolved> {
+  const current = await store.refs(codebase.id);
+  const name = ref === undefined ? codebase.defaultRef ?? current[0]?.ref : fullName(ref, current);
+  if (name === undefined) throw new Problem(404, 'nothing-stored-yet', 'Nothing of this codebase is stored yet: its first sync is under way, or waits. GET /v1/syncs?codebase= shows which.');
+  const version = at === undefined ? current.find((one) => one.ref === name) : await store.versionAt(codebase.id, name, parseAt(epoch, at));
+  if (version?.state === 'stored') return { codebase, version };
+  const what = at === undefined ? name : `${name} at ${at}`;
+  throw new Problem(404, 'no-such-version', version === undefined
+    ? `No version of ${what} is stored. GET /v1/codebases/${codebase.id}/refs lists the refs, /versions what they pointed to.`
+    : `${what} was deleted in GitLab (seen ${version.observedAt}).`);
+}
+
+/** `main` is `refs/heads/main`, or the tag of that name where there is no such branch. */
+function fullName(ref: string, current: readonly VersionView[]): RefName {
+  if (ref.startsWith('refs/')) return ref as RefName;
+  const found = [`refs/heads/${ref}`, `refs/tags/${ref}`].find((name) => current.some((one) => one.ref === name));
+  return (found ?? `refs/heads/${ref}`) as RefName;
+}
+
+/** @throws Problem 400 when it is neither a commit, a position nor a time; 410 for a position of another log. */
+export function parseAt(epoch: string, at: string): At {
+  const commit = objectId.safeParse(at);
+  if (commit.success) return { commit: commit.data };
+  const position = positionInside(epoch, at);
+  if (position.kind === 'ok') return { position: position.position };
+  if (position.kind === 'otherEpoch') throw new Problem(410, 'position-of-another-log', 'This position is of a log that was rebuilt or moved since. Ask by commit or by time.');
+  const time = /^\d{4}-\d\d-\d\dT/.test(at) ? new Date(at) : undefined;
+  if (time !== undefined && !Number.isNaN(time.getTime())) return { time: time.toISOString() };
+  throw new Problem(400, 'at-malformed', 'at= takes a whole commit id (40 or 64 hex digits), a position as answers give it, or a time such as 2026-01-31T12:00:00Z.');
+}
+
+/** How fresh an answer is, and not a bit more (invariant I10). */
+export function receiptOf(epoch: string, { codebase, version }: Resolved) {
+  return {
+    codebase: codebase.id,
+    ref: version.ref,
+    commit: version.commit,
+    tree: version.tree,
+    storedAt: version.storedAt,
+    observedAt: version.observedAt,
+    /** A push or a command came after GitLab was last asked. */
+    isHintWaiting: codebase.lastHintAt !== null && (codebase.lastObservedAt === null || codebase.lastHintAt > codebase.lastObservedAt),
+    position: positionOutside(epoch, version.position),
+  };
+}
+
+export function receiptHeaders(epoch: string, resolved: Resolved): Record<string, string> {
+  const receipt = receiptOf(epoch, resolved);
+  return {
+    'X-Tekai-Ref': encodeURI(receipt.ref),
+    'X-Tekai-Commit': receipt.commit ?? 'none',
+    'X-Tekai-Tree': receipt.tree ?? 'none',
+    'X-Tekai-Stored-At': receipt.storedAt,
+    'X-Tekai-Observed-At': receipt.observedAt,
+    'X-Tekai-Hint-Waiting': String(receipt.isHintWaiting),
+    'X-Tekai-Position': receipt.position,
+  };
+}

@@ -1,0 +1,104 @@
+import { once } from 'node:events';
+import type { Request, Response } from 'express';
+import type { ObjectId } from '#schemas/brand.ts';
+import { segmentsOf, shown } from './path-bytes.ts';
+import { receiptHeaders, receiptOf, type Resolved } from './resolve-version.ts';
+import { findPath, readTree, typeOf } from './tree-entries.ts';
+import type { QueryApiDeps } from './service.ts';
+import { Problem } from '#shared/runtime/problem.ts';
+
+/** A page of a folder: 1,000 entries unless asked otherwise, some 200 kB of JSON. */
+const ENTRIES_DEFAULT = 1_000;
+const ENTRIES_MAX = 10_000;
+
+export interface ContentDeps extends Pick<QueryApiDeps, 'reader' | 'index'> { readonly epoch: string }
+
+/** `GET …/tree/{path}`: the entries of a folder. The commit is in `next`, so that pages never mix two versions. */
+export async function sendTree(deps: ContentDeps, { request, response, resolved, path }: { request: Request; response: Response; resolved: Resolved; path: Buffer }): Promise<void> {
+  const found = await findPath(deps.reader, rootOf(resolved), segmentsOf(path));
+  if (found.kind === 'entry') throw new Problem(404, 'not-a-folder', `${JSON.stringify(path.toString('utf8'))} is a ${typeOf(found.entry)}. Ask …/files/ for its content.`);
+  if (answerUnchanged(request, response, { etag: `"${found.id}"`, headers: receiptHeaders(deps.epoch, resolved) })) return;
+  const all = await readTree(deps.reader, found.id);
+  const { after, limit } = pageOf(request);
+  const entries = all.slice(after, after + limit);
+  const findings = await deps.index.findings(entries.filter((entry) => entry.mode !== '160000').map((entry) => entry.id));
+  const next = after + entries.length < all.length ? nextUrl(request, resolved, after + entries.length) : null;
+  if (next !== null) response.setHeader('Link', `<${next}>; rel="next"`);
+  response.json({
+    receipt: receiptOf(deps.epoch, resolved),
+    ...shown('path', path),
+    tree: found.id,
+    total: all.length,
+    entries: entries.map((entry) => {
+      const known = findings.get(entry.id);
+      return { ...shown('name', entry.name), type: typeOf(entry), mode: entry.mode, id: entry.id, ...detailsOf(entry.mode, known) };
+    }),
+    next,
+  });
+}
+
+type Known = Awaited<ReturnType<ContentDeps['index']['findings']>> extends Map<ObjectId, infer Value> ? Value : never;
+
+function detailsOf(mode: string, known: Known | undefined): object {
+  if (known === undefined) return {};
+  if (known.finding?.kind === 'tree') return { files: known.finding.files, bytes: known.finding.bytes };
+  if (known.finding?.kind !== 'blob' || mode === '120000') return { bytes: known.bytes };
+  const { language, lines, isBinary, isLfsPointer } = known.finding;
+  return { bytes: known.bytes, language, lines, isBinary, ...(isLfsPointer ? { isLfsPointer } : {}) };
+}
+
+/** `GET …/files/{path}`: the very bytes that git holds. Their git id is checked before the last of them is sent. */
+export async function sendFile(deps: ContentDeps, { request, response, resolved, path }: { request: Request; response: Response; resolved: Resolved; path: Buffer }): Promise<void> {
+  const found = await findPath(deps.reader, rootOf(resolved), segmentsOf(path));
+  if (found.kind === 'tree') throw new Problem(404, 'is-a-folder', `${JSON.stringify(path.toString('utf8'))} is a folder. Ask …/tree/ for what is in it.`);
+  const { entry } = found;
+  if (entry.mode === '160000') throw new Problem(404, 'is-a-submodule', `${JSON.stringify(path.toString('utf8'))} is a submodule at commit ${entry.id}: its content is in another repository.`);
+  const headers = { ...receiptHeaders(deps.epoch, resolved), 'X-Tekai-Type': typeOf(entry), 'X-Tekai-Mode': entry.mode };
+  if (answerUnchanged(request, response, { etag: `"${entry.id}"`, headers })) return;
+  const object = await deps.reader.stream(entry.id);
+  if (object === undefined) throw new Problem(503, 'object-missing', `Blob ${entry.id} of a stored version cannot be found. "tekai status" shows whether the store is whole.`, { retryAfterS: 30 });
+  response.setHeader('Content-Type', 'application/octet-stream');
+  response.setHeader('X-Content-Type-Options', 'nosniff');
+  response.setHeader('Content-Length', String(object.bytes));
+  if (request.method === 'HEAD') { response.end(); return; }
+  await sendPieces(response, object.content);
+}
+
+/** A damaged object ends the connection before its last piece: what arrives is short of its Content-Length, never a wrong whole. */
+async function sendPieces(response: Response, pieces: AsyncIterable<Buffer>): Promise<void> {
+  for await (const piece of pieces) {
+    if (response.destroyed) return;
+    if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+  }
+  response.end();
+}
+
+function answerUnchanged(request: Request, response: Response, { etag, headers }: { etag: string; headers: Record<string, string> }): boolean {
+  response.set({ ...headers, ETag: etag, 'Cache-Control': 'private, no-cache' });
+  if (request.headers['if-none-match']?.split(/\s*,\s*/).includes(etag) !== true) return false;
+  response.status(304).end();
+  return true;
+}
+
+function rootOf({ version }: Resolved): ObjectId {
+  if (version.tree === null) throw new Problem(404, 'no-such-version', `${version.ref} is deleted.`);
+  return version.tree;
+}
+
+function pageOf(request: Request): { after: number; limit: number } {
+  const whole = (name: string, fallback: number, max: number) => {
+    const given = request.query[name];
+    if (given === undefined) return fallback;
+    if (typeof given !== 'string' || !/^\d{1,9}$/.test(given)) throw new Problem(400, 'page-malformed', `${name}= takes a whole number up to ${max}.`);
+    return Math.min(max, Number(given));
+  };
+  return { after: whole('after', 0, Number.MAX_SAFE_INTEGER), limit: Math.max(1, whole('limit', ENTRIES_DEFAULT, ENTRIES_MAX)) };
+}
+
+function nextUrl(request: Request, { version }: Resolved, after: number): string {
+  const url = new URL(request.originalUrl, 'http://here');
+  url.searchParams.set('after', String(after));
+  url.searchParams.set('ref', version.ref);
+  if (version.commit !== null) url.searchParams.set('at', version.commit);
+  return `${url.pathname}${url.search}`;
+}

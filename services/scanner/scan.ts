@@ -1,0 +1,126 @@
+import type { GitObjectFormat, ObjectId, PackId } from '#schemas/brand.ts';
+import type { BlobStore } from '#shared/blobs/blob-store.ts';
+import { emptyTree } from '#shared/objects/git-objects.ts';
+import { parseTree, type TreeEntry } from '#shared/objects/git-tree.ts';
+import type { BlobFinding, Finding, ObjectIndexReader, TreeTotals } from '#shared/objects/object-index.ts';
+import { readPack } from '#shared/objects/pack-store.ts';
+import { languageOf } from './language.ts';
+import { lookAtBlob } from './look-at-blob.ts';
+
+export interface ScanOptions {
+  readonly root: ObjectId;
+  readonly format: GitObjectFormat;
+  readonly packs: readonly PackId[];
+  readonly blobs: Pick<BlobStore, 'get' | 'size'>;
+  readonly index: Pick<ObjectIndexReader, 'findings'>;
+  readonly signal: AbortSignal;
+  onProgress(progress: { objectsDone: number; bytesDone: number }): void;
+}
+
+/** Folders deeper than this are not what people make by hand; git itself overflows some tools there. */
+const DEPTH_MAX = 4_096;
+
+/**
+ * Looks at every blob and tree of the packs: cost grows with what is new. Totals of a tree are sums over its children, by
+ * tree id, so that what is known is only added, never walked. @throws PackDamaged | TreeMalformed | Unavailable
+ */
+export async function scan(options: ScanOptions): Promise<Map<ObjectId, Finding>> {
+  const trees = new Map<ObjectId, TreeEntry[]>();
+  const blobs = new Map<ObjectId, { bytes: number; finding: BlobFinding }>();
+  let paths: Map<ObjectId, string> | undefined;
+  const done = { objectsDone: 0, bytesDone: 0 };
+
+  for (const pack of options.packs) {
+    for await (const { place, content } of readPack(options.blobs, pack, options.signal)) {
+      if (place.kind === 'tree') trees.set(place.id, parseTree(await whole(content), options.format));
+      if (place.kind === 'blob') {
+        // Packs hold the trees before the blobs: from here on every path is known.
+        paths ??= firstPaths(options.root, trees);
+        blobs.set(place.id, { bytes: place.bytes, finding: await lookAtBlob(paths.get(place.id) ?? '', place.bytes, content) });
+      }
+      done.objectsDone += 1;
+      done.bytesDone += place.bytes;
+      options.onProgress(done);
+    }
+  }
+  const totals = await totalsOf(options, trees, blobs);
+  return new Map<ObjectId, Finding>([...[...blobs].map(([id, blob]) => [id, blob.finding] as const), ...totals]);
+}
+
+async function whole(content: Buffer | AsyncIterable<Buffer>): Promise<Buffer> {
+  if (Buffer.isBuffer(content)) return content;
+  const pieces: Buffer[] = [];
+  for await (const piece of content) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+/** Where each new object is met first, in tree order. New trees hang together from the root: what is above a new tree is new. */
+function firstPaths(root: ObjectId, trees: ReadonlyMap<ObjectId, readonly TreeEntry[]>): Map<ObjectId, string> {
+  const paths = new Map<ObjectId, string>();
+  const open: { id: ObjectId; path: string; depth: number }[] = [{ id: root, path: '', depth: 0 }];
+  const seen = new Set<ObjectId>();
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    if (seen.has(at.id) || at.depth > DEPTH_MAX) continue;
+    seen.add(at.id);
+    for (const entry of trees.get(at.id) ?? []) {
+      const path = `${at.path}${entry.name.toString('utf8')}`;
+      if (entry.mode === '040000') open.push({ id: entry.id, path: `${path}/`, depth: at.depth + 1 });
+      else if (!paths.has(entry.id)) paths.set(entry.id, path);
+    }
+  }
+  return paths;
+}
+
+type Blobs = ReadonlyMap<ObjectId, { readonly bytes: number; readonly finding: BlobFinding | undefined }>;
+
+async function totalsOf(options: ScanOptions, trees: ReadonlyMap<ObjectId, readonly TreeEntry[]>, newBlobs: Blobs): Promise<Map<ObjectId, TreeTotals>> {
+  const children = [...trees.values()].flat().filter((entry) => entry.mode !== '160000').map((entry) => entry.id);
+  const known = await options.index.findings([...new Set(children.filter((id) => !trees.has(id) && !newBlobs.has(id)))]);
+  const totals = new Map<ObjectId, TreeTotals>([[emptyTree(options.format), EMPTY]]);
+  for (const [id, { finding }] of known) if (finding?.kind === 'tree') totals.set(id, finding);
+  const blobOf = (id: ObjectId) => newBlobs.get(id) ?? blobKnown(known.get(id));
+
+  // Children before parents, without recursion: a tree waits on the stack until its own are summed.
+  for (const first of trees.keys()) {
+    const stack = [first];
+    for (let id = stack.at(-1); id !== undefined; id = stack.at(-1)) {
+      const entries = trees.get(id) ?? [];
+      const waiting = totals.has(id) ? [] : entries.filter((entry) => entry.mode === '040000' && trees.has(entry.id) && !totals.has(entry.id));
+      if (waiting.length > 0 && stack.length < DEPTH_MAX) { stack.push(...waiting.map((entry) => entry.id)); continue; }
+      if (!totals.has(id)) totals.set(id, sum(entries, totals, blobOf));
+      stack.pop();
+    }
+  }
+  return new Map([...totals].filter(([id]) => trees.has(id)));
+}
+
+const EMPTY: TreeTotals = { kind: 'tree', files: 0, bytes: 0, languages: {} };
+
+function blobKnown(known: { bytes: number; finding: Finding | undefined } | undefined): { bytes: number; finding: BlobFinding | undefined } | undefined {
+  if (known === undefined) return undefined;
+  return { bytes: known.bytes, finding: known.finding?.kind === 'blob' ? known.finding : undefined };
+}
+
+/** A blob counts under the language of the name it has here: the same bytes may have another name elsewhere. */
+function sum(entries: readonly TreeEntry[], totals: ReadonlyMap<ObjectId, TreeTotals>, blobOf: (id: ObjectId) => { bytes: number; finding: BlobFinding | undefined } | undefined): TreeTotals {
+  const languages: Record<string, number> = Object.create(null) as Record<string, number>;
+  let files = 0;
+  let bytes = 0;
+  const add = (language: string, count: number) => { languages[language] = (languages[language] ?? 0) + count; };
+  for (const entry of entries) {
+    if (entry.mode === '160000') continue;
+    if (entry.mode === '040000') {
+      const below = totals.get(entry.id) ?? EMPTY;
+      files += below.files;
+      bytes += below.bytes;
+      for (const [language, count] of Object.entries(below.languages)) add(language, count);
+      continue;
+    }
+    const blob = blobOf(entry.id);
+    files += 1;
+    bytes += blob?.bytes ?? 0;
+    const language = blob?.finding?.isBinary === true || entry.mode === '120000' ? null : languageOf(entry.name.toString('utf8'));
+    if (language !== null) add(language, blob?.bytes ?? 0);
+  }
+  return { kind: 'tree', files, bytes, languages: { ...languages } };
+}

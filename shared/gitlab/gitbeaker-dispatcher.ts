@@ -1,0 +1,27 @@
+import { Agent, ProxyAgent, type Dispatcher } from 'undici';
+import type { GitLabAccess } from './gitlab.ts';
+import { trustedAuthorities } from './trusted-authorities.ts';
+
+export interface DispatcherBounds {
+  /** Until TCP and TLS stand. */
+  readonly connectMs: number;
+  /** Silence before or within an answer. */
+  readonly idleMs: number;
+}
+
+/** Connections to one source: its authorities, its proxy, its patience. Nothing is taken from the environment. */
+export function createGitbeakerDispatcher(access: GitLabAccess, bounds: DispatcherBounds): Dispatcher {
+  const tls = access.caPem === undefined ? {} : { ca: trustedAuthorities(access.caPem) };
+  const patience = { headersTimeout: bounds.idleMs, bodyTimeout: bounds.idleMs, connectTimeout: bounds.connectMs };
+  const connect = { ...tls, timeout: bounds.connectMs };
+  if (access.proxyUrl === undefined) return new Agent({ ...patience, connect });
+
+  return new ProxyAgent({
+    ...patience,
+    uri: access.proxyUrl,
+    // As curl does it: plain http is forwarded, https goes through a tunnel; many proxies refuse CONNECT to port 80.
+    proxyTunnel: false,
+    requestTls: connect,
+    proxyTls: connect,
+  });
+}

@@ -1,0 +1,185 @@
+import { gitlabProjectId, objectId, refName, type ObjectId } from '#schemas/brand.ts';
+import type { Answer, OpenGitLab, WantedHook } from './gitlab.ts';
+import { startSimulatedGitLab, type SimulatedGitLab, type SimulatedProject } from './simulated-gitlab.contract.ts';
+import { Unavailable } from '#shared/runtime/unavailable.ts';
+
+/** Names that break who does not encode, or encodes twice. */
+const ODD_NAMES = ['feature/a/b', 'fix#1', 'hundred%25', 'umlaut-ä-日本', 'plus+and&amp', 'dot.dot'];
+
+const WANTED: WantedHook = {
+  url: 'https://engine.example/hooks/1',
+  token: 'plain-secret',
+  signingToken: 'whsec_dGVzdHRlc3R0ZXN0dGVzdHRlc3R0ZXN0dGVzdHRlc3Q=',
+};
+
+/** What every adapter of the port GitLab must do, against a GitLab that answers as the real one. */
+export function gitLabContract(name: string, open: OpenGitLab): void {
+  describe(`GitLab: ${name}`, () => {
+    let gitlab: SimulatedGitLab;
+    let demo: SimulatedProject;
+    let head: ObjectId;
+
+    beforeAll(async () => {
+      gitlab = await startSimulatedGitLab();
+      demo = await gitlab.project('demo');
+      await demo.worktree.write('a.txt', 'a\n');
+      head = await demo.worktree.commit('one');
+      await demo.worktree.push('HEAD:refs/heads/main', ...ODD_NAMES.map((odd) => `HEAD:refs/heads/${odd}`));
+    });
+    afterAll(() => gitlab.stop());
+    afterEach(() => gitlab.admin('DELETE', '/faults'));
+
+    const fault = (script: object) => gitlab.admin('POST', '/faults', { kind: 'http', ...script });
+
+    describe('a project', () => {
+      test('is told by id and by path, in both with the same words', async () => {
+        const byId = valueOf(await open(gitlab.access).project(demo.id));
+        expect(byId).toEqual({
+          id: demo.id, path: 'root/demo', defaultBranch: 'main', isEmpty: false, isArchived: false, visibility: 'private',
+          httpUrl: demo.url, objectFormat: 'sha1', forkedFrom: null,
+        });
+        expect(valueOf(await open(gitlab.access).project('root/demo'))).toEqual(byId);
+      });
+
+      test('that is empty says so', async () => {
+        const empty = await gitlab.project('empty');
+        expect(valueOf(await open(gitlab.access).project(empty.id))).toMatchObject({ isEmpty: true });
+        expect(valueOf(await open(gitlab.access).heads(empty.id, { withTags: true }))).toEqual([]);
+      });
+
+      test('with SHA-256 ids says so', async () => {
+        const other = await gitlab.project('sha256', { objectFormat: 'sha256' });
+        expect(valueOf(await open(gitlab.access).project(other.id))).toMatchObject({ objectFormat: 'sha256' });
+      });
+
+      test('that is not there is absent', async () => {
+        expect(await open(gitlab.access).project(gitlabProjectId.parse(4_711))).toMatchObject({ kind: 'absent' });
+      });
+
+      test('is refused to a dead token', async () => {
+        const stranger = open({ ...gitlab.access, token: 'glpat-dead' });
+        expect(await stranger.project(demo.id)).toMatchObject({ kind: 'refused', status: 401 });
+        expect(await stranger.version()).toMatchObject({ kind: 'refused', status: 401 });
+      });
+
+      test('of which a token may read only the repository is refused with 403', async () => {
+        const { secret } = await gitlab.admin<{ secret: string }>('POST', '/tokens', { user: 'root', scopes: ['read_repository'] });
+        expect(await open({ ...gitlab.access, token: secret }).project(demo.id)).toMatchObject({ kind: 'refused', status: 403 });
+      });
+    });
+
+    describe('refs', () => {
+      test.each(ODD_NAMES)('the head of branch %s is found', async (odd) => {
+        expect(valueOf(await open(gitlab.access).head(demo.id, refName.parse(`refs/heads/${odd}`)))).toBe(head);
+      });
+
+      test('a branch that is not there is absent, a ref that is no branch and no tag is a mistake', async () => {
+        expect(await open(gitlab.access).head(demo.id, refName.parse('refs/heads/gone'))).toMatchObject({ kind: 'absent' });
+        await expect(open(gitlab.access).head(demo.id, refName.parse('refs/notes/commits'))).rejects.toThrow(TypeError);
+      });
+
+      test('tags are peeled to their commit, and listed only when asked for', async () => {
+        await demo.worktree.git('tag', 'light');
+        await demo.worktree.git('tag', '-a', 'with/words', '-m', 'words');
+        await demo.worktree.push('--tags');
+        expect(valueOf(await open(gitlab.access).head(demo.id, refName.parse('refs/tags/with/words')))).toBe(head);
+
+        const all = valueOf(await open(gitlab.access).heads(demo.id, { withTags: true }));
+        const tags = all.filter(({ ref }) => ref.startsWith('refs/tags/')).sort((a, b) => (a.ref < b.ref ? -1 : 1));
+        expect(tags).toEqual([{ ref: 'refs/tags/light', commit: head }, { ref: 'refs/tags/with/words', commit: head }]);
+        const branches = valueOf(await open(gitlab.access).heads(demo.id, { withTags: false }));
+        expect(branches.map(({ ref }) => ref).sort()).toEqual(['main', ...ODD_NAMES].map((odd) => `refs/heads/${odd}`).sort());
+      });
+
+      test('more than a page of them are all listed', async () => {
+        const many = await gitlab.project('many');
+        await many.worktree.write('a.txt', 'a');
+        await many.worktree.commit('one');
+        const names = Array.from({ length: 230 }, (_, at) => `branch-${String(at).padStart(3, '0')}`);
+        await many.worktree.push(...names.map((branch) => `HEAD:refs/heads/${branch}`));
+        const heads = valueOf(await open(gitlab.access).heads(many.id, { withTags: false }));
+        expect(heads.map(({ ref }) => ref).sort()).toEqual(names.map((branch) => `refs/heads/${branch}`));
+      });
+
+      test('a list whose second page fails is no list (I8)', async () => {
+        await fault({ path: 'branches.*page_token', status: 502 });
+        const many = valueOf(await open(gitlab.access).project('root/many'));
+        await expect(open(gitlab.access).heads(many.id, { withTags: false })).rejects.toThrow(Unavailable);
+      });
+
+      test('a commit is there or not; without its project it is absent', async () => {
+        const nowhere = objectId.parse('1'.repeat(40));
+        expect(await open(gitlab.access).hasCommit(demo.id, head)).toEqual({ kind: 'ok', value: true });
+        expect(await open(gitlab.access).hasCommit(demo.id, nowhere)).toEqual({ kind: 'ok', value: false });
+        expect(await open(gitlab.access).hasCommit(gitlabProjectId.parse(4_711), nowhere)).toMatchObject({ kind: 'absent' });
+      });
+    });
+
+    describe('webhooks', () => {
+      test('are made signed, for pushes, with verified TLS, and updated in place with both secrets', async () => {
+        const api = open(gitlab.access);
+        expect(valueOf(await api.hooks(demo.id))).toEqual([]);
+        const made = valueOf(await api.createHook(demo.id, WANTED));
+        expect(made).toEqual({ id: made.id, url: WANTED.url, isSigned: true, alertStatus: 'executable', receivesPushes: true });
+
+        const moved = valueOf(await api.updateHook(demo.id, made.id, { ...WANTED, url: 'https://engine.example/hooks/2' }));
+        expect(moved).toEqual({ ...made, url: 'https://engine.example/hooks/2' });
+        expect(valueOf(await api.hooks(demo.id))).toEqual([moved]);
+        const raw = await rawHook(gitlab, demo, made.id);
+        expect(raw).toMatchObject({ push_events: true, tag_push_events: true, enable_ssl_verification: true, merge_requests_events: false, token_present: true, signing_token_present: true });
+      });
+
+      test('of a GitLab before 19.0 are not signed', async () => {
+        await gitlab.admin('PUT', '/settings', { version: '18.4.0-ee' });
+        try {
+          expect(valueOf(await open(gitlab.access).createHook(demo.id, WANTED)).isSigned).toBe(false);
+        } finally {
+          await gitlab.admin('PUT', '/settings', { version: '19.1.0-ee' });
+        }
+      });
+
+      test('are refused to a token that may only read', async () => {
+        const { secret } = await gitlab.admin<{ secret: string }>('POST', '/tokens', { user: 'root', scopes: ['read_api'] });
+        expect(await open({ ...gitlab.access, token: secret }).createHook(demo.id, WANTED)).toMatchObject({ kind: 'refused', status: 403 });
+      });
+    });
+
+    describe('a GitLab that is away', () => {
+      const away = async (script: object) => {
+        await fault(script);
+        return open(gitlab.access).project(demo.id).then(() => undefined, (cause: unknown) => cause);
+      };
+
+      test.each([500, 502, 503])('with %d is Unavailable, and no answer', async (status) => {
+        expect(await away({ path: '/projects/', status })).toBeInstanceOf(Unavailable);
+      });
+
+      test('with 429 says how long to wait: what it was told, or a minute', async () => {
+        expect((await away({ path: '/projects/', status: 429, retryAfterSeconds: 120 }) as Unavailable).retryAfterMs).toBeGreaterThanOrEqual(120_000);
+        await gitlab.admin('DELETE', '/faults');
+        expect((await away({ path: '/projects/', status: 429 }) as Unavailable).retryAfterMs).toBeGreaterThanOrEqual(60_000);
+      });
+
+      test('for one moment is not noticed', async () => {
+        await fault({ path: '/projects/', status: 503, times: 1 });
+        expect(await open(gitlab.access).project(demo.id)).toMatchObject({ kind: 'ok' });
+      });
+
+      test('behind a sign-in page, or cut in the middle, is Unavailable', async () => {
+        expect(await away({ path: '/projects/', html: true })).toBeInstanceOf(Unavailable);
+        await gitlab.admin('DELETE', '/faults');
+        expect(await away({ path: '/projects/', cutAfterBytes: 40 })).toBeInstanceOf(Unavailable);
+      });
+    });
+  });
+}
+
+function valueOf<T>(answer: Answer<T>): T {
+  if (answer.kind !== 'ok') throw new Error(`expected an answer, got ${answer.kind}: ${answer.detail}`);
+  return answer.value;
+}
+
+async function rawHook(gitlab: SimulatedGitLab, project: SimulatedProject, id: number): Promise<unknown> {
+  const response = await fetch(`${gitlab.url}/api/v4/projects/${project.id}/hooks/${id}`, { headers: { 'private-token': gitlab.access.token } });
+  return response.json();
+}

@@ -1,0 +1,77 @@
+import type { GitLabProjectId, GitObjectFormat, ObjectId, RefName } from '#schemas/brand.ts';
+
+/** How to reach one GitLab: the same for REST and git. */
+export interface GitLabAccess {
+  readonly baseUrl: string;
+  readonly token: string;
+  /** PEM of the authorities to trust beside the system's. */
+  readonly caPem: string | undefined;
+  readonly proxyUrl: string | undefined;
+}
+
+/**
+ * What GitLab said. `absent` is its 404: not there, or not for us to see. `refused` is its 401 or 403.
+ * That it could not be asked (5xx, 429, time-outs, cut answers, network) is not an answer: methods throw Unavailable then.
+ */
+export type Answer<T> =
+  | { readonly kind: 'ok'; readonly value: T }
+  | { readonly kind: 'absent'; readonly detail: string }
+  | { readonly kind: 'refused'; readonly status: 401 | 403; readonly detail: string };
+
+/** GitLab will not do this, and no waiting heals it: a 4xx other than 401, 403, 404 and 429. */
+export class GitLabRequestError extends Error {
+  override readonly name = 'GitLabRequestError';
+  readonly status: number;
+
+  constructor(doing: string, status: number, detail: string) {
+    super(`could not ${doing}: GitLab answered ${status}: ${detail}`);
+    this.status = status;
+  }
+}
+
+export interface GitLabProject {
+  readonly id: GitLabProjectId;
+  readonly path: string;
+  readonly defaultBranch: string | null;
+  readonly isEmpty: boolean;
+  readonly isArchived: boolean;
+  readonly visibility: string;
+  readonly httpUrl: string;
+  readonly objectFormat: GitObjectFormat;
+  readonly forkedFrom: GitLabProjectId | null;
+}
+
+export interface RefHead { readonly ref: RefName; readonly commit: ObjectId }
+
+export interface WantedHook {
+  readonly url: string;
+  /** Plain secret for `X-Gitlab-Token`. */
+  readonly token: string;
+  /** Standard Webhooks secret (`whsec_…`); older GitLab ignores it silently: look at `isSigned` of the answer. */
+  readonly signingToken: string;
+}
+
+export interface GitLabHook {
+  readonly id: number;
+  readonly url: string;
+  readonly isSigned: boolean;
+  /** `executable`, `temporarily_disabled` or `disabled`; older GitLab does not say. */
+  readonly alertStatus: string | null;
+  readonly receivesPushes: boolean;
+}
+
+/** What we ask of a GitLab over REST. One per source; made by `openGitLab`. */
+export interface GitLab {
+  version(): Promise<Answer<string>>;
+  project(idOrPath: GitLabProjectId | string): Promise<Answer<GitLabProject>>;
+  /** Where a branch, or a tag peeled to its commit, points now. */
+  head(project: GitLabProjectId, ref: RefName): Promise<Answer<ObjectId>>;
+  /** Every branch, and every tag (peeled) when asked for. */
+  heads(project: GitLabProjectId, options: { readonly withTags: boolean }): Promise<Answer<readonly RefHead[]>>;
+  hasCommit(project: GitLabProjectId, commit: ObjectId): Promise<Answer<boolean>>;
+  hooks(project: GitLabProjectId): Promise<Answer<readonly GitLabHook[]>>;
+  createHook(project: GitLabProjectId, hook: WantedHook): Promise<Answer<GitLabHook>>;
+  updateHook(project: GitLabProjectId, hookId: number, hook: WantedHook): Promise<Answer<GitLabHook>>;
+}
+
+export type OpenGitLab = (access: GitLabAccess) => GitLab;

@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import express, { type RequestHandler } from 'express';
+import type { Logger } from './logger.ts';
+import { notFoundHandler, problemHandler } from './problem.ts';
+
+/** A client that sends slower than this is not a client. 25 MiB in 60 s is 3.5 Mbit/s. */
+const REQUEST_MS_MAX = 60_000;
+const HEADERS_MS_MAX = 10_000;
+/** After this, connections that still stand are cut at close. */
+const DRAIN_MS_MAX = 10_000;
+
+export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+/** One HTTP port that several services share: each adds what it serves, whoever owns the process listens. */
+export interface HttpDoor {
+  use(handler: RequestHandler): void;
+  /** Takes WebSocket upgrades at exactly this path. */
+  onUpgrade(path: string, handler: UpgradeHandler): void;
+  /** Resolves to the port taken. */
+  listen(port: number): Promise<number>;
+  /** No new requests; those under way are answered. */
+  close(): Promise<void>;
+}
+
+export function createHttpDoor({ logger, host = '0.0.0.0' }: { readonly logger: Logger; readonly host?: string }): HttpDoor {
+  const app = express();
+  app.disable('x-powered-by');
+  // Parameter pollution: a name given twice is an array only where a handler asks for one.
+  app.set('query parser', 'simple');
+  app.use((_request, response, next) => { response.setHeader('X-Request-Id', randomUUID()); next(); });
+  const handlers: RequestHandler[] = [];
+  app.use((request, response, next) => {
+    const step = (index: number) => (error?: unknown) => {
+      const handler = handlers[index];
+      if (error !== undefined || handler === undefined) next(error);
+      else Promise.resolve(handler(request, response, step(index + 1))).catch(next);
+    };
+    step(0)();
+  });
+  app.use(notFoundHandler);
+  app.use(problemHandler(logger));
+
+  const upgrades = new Map<string, UpgradeHandler>();
+  const server = createServer({ requestTimeout: REQUEST_MS_MAX, headersTimeout: HEADERS_MS_MAX, connectionsCheckingInterval: 2_000 }, app);
+  server.on('upgrade', (request, socket, head) => {
+    const handler = upgrades.get((request.url ?? '').split('?')[0] ?? '');
+    if (handler === undefined) socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
+    else handler(request, socket, head);
+  });
+
+  return {
+    use: (handler) => void handlers.push(handler),
+    onUpgrade: (path, handler) => void upgrades.set(path, handler),
+    async listen(port) {
+      server.listen(port, host);
+      await once(server, 'listening').catch((error: unknown) => { throw portTaken(port, error); });
+      return (server.address() as AddressInfo).port;
+    },
+    async close() {
+      if (!server.listening) return;
+      const closed = once(server, 'close');
+      server.close();
+      server.closeIdleConnections();
+      const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS_MAX);
+      await closed;
+      clearTimeout(cut);
+    },
+  };
+}
+
+function portTaken(port: number, error: unknown): Error {
+  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return error as Error;
+  return new Error(`Port ${port} is taken by another program. Stop it, or set TEKAI_PORT (and TEKAI_INTERNAL_PORT) to free ones.`, { cause: error });
+}

@@ -1,0 +1,70 @@
+import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
+import type { Logger } from './logger.ts';
+import { Unavailable } from './unavailable.ts';
+
+/** What a caller is told when a request cannot be served (RFC 9457). Thrown by handlers, written by `problemHandler`. */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  readonly errors: readonly { readonly pointer: string; readonly detail: string }[];
+  readonly retryAfterS: number | undefined;
+
+  /** @param code stable, for programs; `detail` says what was tried, what was wrong, and what to do, for people. */
+  constructor(status: number, code: string, detail: string, more: { errors?: Problem['errors']; retryAfterS?: number } = {}) {
+    super(detail);
+    this.status = status;
+    this.code = code;
+    this.detail = detail;
+    this.errors = more.errors ?? [];
+    this.retryAfterS = more.retryAfterS;
+  }
+}
+
+const TITLES: Readonly<Record<number, string>> = {
+  400: 'Bad request', 401: 'Not authenticated', 404: 'Not found', 405: 'Method not allowed', 408: 'Request took too long', 409: 'Conflict', 410: 'Gone', 413: 'Too large',
+  415: 'Unsupported media type', 416: 'Range not satisfiable', 422: 'Cannot be done', 429: 'Too many requests', 500: 'Our fault', 503: 'Not now',
+};
+
+export function sendProblem(response: Response, problem: Problem): void {
+  if (problem.retryAfterS !== undefined) response.setHeader('Retry-After', String(problem.retryAfterS));
+  if (problem.status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
+  response.status(problem.status).type('application/problem+json').send(JSON.stringify({
+    type: `https://docs.tekai.dev/problems/${problem.code}`,
+    title: TITLES[problem.status] ?? 'Problem',
+    status: problem.status,
+    code: problem.code,
+    detail: problem.detail,
+    instance: response.getHeader('X-Request-Id'),
+    ...(problem.errors.length === 0 ? {} : { errors: problem.errors }),
+  }));
+}
+
+/** Nobody serves this address. */
+export const notFoundHandler: RequestHandler = (request) => {
+  throw new Problem(404, 'no-such-address', `There is nothing at ${request.method} ${request.path}. GET / lists what there is.`);
+};
+
+/** The last handler of the door: whatever was thrown becomes one answer, and one log line when it is our fault. */
+export function problemHandler(logger: Logger): ErrorRequestHandler {
+  return (error: unknown, request, response, next) => {
+    if (response.headersSent) { next(error); return; }
+    const problem = problemOf(error);
+    if (problem.status >= 500) logger.error({ error, method: request.method, path: request.path, requestId: response.getHeader('X-Request-Id') }, 'a request failed');
+    sendProblem(response, problem);
+  };
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof Unavailable) {
+    const retryAfterS = Math.max(1, Math.ceil((error.retryAfterMs ?? 2_000) / 1_000));
+    return new Problem(503, 'dependency-away', `${error.message}. Nothing was lost; ask again.`, { retryAfterS });
+  }
+  const status = (error as { status?: unknown }).status;
+  const type = (error as { type?: unknown }).type;
+  if (typeof status === 'number' && status >= 400 && status < 500) return new Problem(status, typeof type === 'string' ? type.replaceAll('.', '-') : 'bad-request', (error as Error).message);
+  if (error instanceof URIError) return new Problem(400, 'bad-escape', 'The address holds a percent-escape that is not UTF-8 where text is expected.');
+  return new Problem(500, 'internal', 'Something went wrong on our side; the log has the details under this request id.');
+}

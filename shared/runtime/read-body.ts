@@ -1,0 +1,23 @@
+import express, { type Request, type RequestHandler } from 'express';
+import type { z } from 'zod';
+import { Problem } from './problem.ts';
+
+/** Commands are small; only archives of patterns and a CA come near it. */
+const JSON_BYTES_MAX = 512 * 1_024;
+
+export const readJson: RequestHandler = express.json({ limit: JSON_BYTES_MAX, strict: true, type: ['application/json', 'application/*+json'] });
+
+/** The body as the schema wants it. @throws Problem 422 with every field that is wrong. */
+export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(body ?? {});
+  if (parsed.success) return parsed.data;
+  const errors = parsed.error.issues.map((issue) => ({ pointer: `/${issue.path.join('/')}`, detail: issue.message }));
+  throw new Problem(422, 'body-invalid', `The body is not what this command takes: ${errors.map((e) => `${e.pointer}: ${e.detail}`).join('; ')}`, { errors });
+}
+
+/** @throws Problem 400 when it is missing: without it a repeated request could not be told from a second one. */
+export function idempotencyKeyOf(request: Request): string {
+  const key = request.headers['idempotency-key'];
+  if (typeof key === 'string' && key.length >= 1 && key.length <= 200) return key;
+  throw new Problem(400, 'idempotency-key-missing', 'Send an Idempotency-Key header (1 to 200 characters, for example a UUID): the same key makes the same request safe to repeat.');
+}

@@ -1,0 +1,53 @@
+import type { Pool } from 'pg';
+import type { SourceId } from '#schemas/brand.ts';
+import { createQuery } from '#shared/postgres/query.ts';
+import type { SecretVault } from '#shared/secrets/secret-vault.ts';
+import type { SourceRegistry, SourceSettings } from './source-directory.ts';
+
+interface Row { source_id: SourceId; name: string; base_url: string; ca_pem: string | null; digest: string }
+
+const secretName = (source: SourceId, what: 'gitlab-token' | 'proxy-url' | 'webhook-token' | 'signing-token') => `source/${source}/${what}`;
+
+/** Settings in ingress's table `sources`, everything secret in the vault. */
+export function createPostgresSourceRegistry({ pool, vault }: { readonly pool: Pool; readonly vault: SecretVault }): SourceRegistry {
+  const query = createQuery(pool);
+
+  async function settings(source: SourceId): Promise<SourceSettings | undefined> {
+    const [row] = await query<Row>('select * from sources where source_id = $1', [source]);
+    return row === undefined ? undefined : { sourceId: row.source_id, name: row.name, baseUrl: row.base_url, caPem: row.ca_pem };
+  }
+
+  // The same command again, after a crash: what was made at random the first time stays, for GitLab may know it already.
+  async function putOnce(name: string, value: string): Promise<void> {
+    if ((await vault.get(name)) === undefined) await vault.put(name, value);
+  }
+
+  return {
+    settings,
+
+    async access(source) {
+      const [found, token, proxyUrl] = await Promise.all([settings(source), vault.get(secretName(source, 'gitlab-token')), vault.get(secretName(source, 'proxy-url'))]);
+      if (found === undefined || token === undefined) return undefined;
+      return { baseUrl: found.baseUrl, token, caPem: found.caPem ?? undefined, proxyUrl };
+    },
+
+    async webhookSecrets(source) {
+      const [token, signingToken] = await Promise.all([vault.get(secretName(source, 'webhook-token')), vault.get(secretName(source, 'signing-token'))]);
+      if (token === undefined && signingToken === undefined) return undefined;
+      return { tokens: token === undefined ? [] : [token], signingTokens: signingToken === undefined ? [] : [signingToken] };
+    },
+
+    async save(source) {
+      const [row] = await query<Row>(
+        `insert into sources (source_id, name, base_url, ca_pem, digest) values ($1, $2, $3, $4, $5)
+         on conflict (source_id) do update set source_id = excluded.source_id returning digest`,
+        [source.sourceId, source.name, source.baseUrl, source.caPem, source.digest]);
+      if (row?.digest !== source.digest) return false;
+      await putOnce(secretName(source.sourceId, 'gitlab-token'), source.token);
+      if (source.proxyUrl !== null) await putOnce(secretName(source.sourceId, 'proxy-url'), source.proxyUrl);
+      await putOnce(secretName(source.sourceId, 'webhook-token'), source.webhookToken);
+      await putOnce(secretName(source.sourceId, 'signing-token'), source.signingToken);
+      return true;
+    },
+  };
+}
