@@ -301,6 +301,7 @@ test('an older GitLab ignores the signing token and sends no webhook headers', a
   await simulator.admin('PUT', '/settings', { version: '19.1.0-ee' });
 
   expect(hook.signing_token_present).toBeUndefined();
+  expect((await simulator.api('GET', `/projects/${id}/hooks/${hook.id}`)).body.signing_token_present).toBe(false);
   const { headers } = receiver.received[0]!;
   expect(headers).not.toHaveProperty('webhook-id');
   expect(headers).not.toHaveProperty('webhook-signature');

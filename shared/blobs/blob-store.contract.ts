@@ -158,6 +158,10 @@ function failedPutTests({ blobs, contentOf, names }: Given): void {
     const source = Readable.from(Array.from({ length: 100 }, () => Buffer.alloc(1_000)));
     await expect(blobs().put('packs/failed', source, { bytes: 10 })).rejects.toThrow(BlobLengthWrong);
     expect(source.destroyed).toBe(true);
+
+    const neverRead = Readable.from([Buffer.from('x')]);
+    await expect(blobs().put('packs/failed', neverRead, { bytes: 1, signal: AbortSignal.abort() })).rejects.toThrow(/abort/i);
+    expect(neverRead.destroyed).toBe(true);
   });
 
   test('by being given up leaves nothing, also when its source hangs', async () => {

@@ -40,7 +40,7 @@ export interface GitCache {
   readonly gitDirectory: string;
   /** Throws away what is there and begins an empty repository. */
   begin(holds: CacheHolds, signal: AbortSignal): Promise<void>;
-  /** Runs what changes the repository, with the locks of killed predecessors removed before it. */
+  /** Runs what changes the repository, with what killed or failed predecessors left removed, before and after. */
   whileBusy<T>(work: () => Promise<T>): Promise<T>;
   /** The commit is held, and was used last. */
   keepHead(commit: ObjectId): Promise<void>;
@@ -88,6 +88,8 @@ export async function openGitCache(program: GitProgram, folder: string, format: 
       try {
         return await work();
       } finally {
+        // What a failed fetch leaves can be gigabytes, and nobody may come for it.
+        await onDisk(() => removeStaleLocks(repository()));
         await save({ ...current(), isBusy: false, fetches: current().fetches + 1 });
       }
     },

@@ -128,10 +128,10 @@ function watch(program: GitProgram, command: GitCommand, child: ChildProcess): P
 
 /**
  * `ulimit` counts in blocks of 512 bytes; a shell is on every platform, `prlimit` is not. Where the limit cannot be set
- * it is lower already.
+ * it is lower already. With XFSZ ignored git says "File too large"; else index-pack dies of it without a word.
  */
 function bounded(program: GitProgram, args: readonly string[]): [file: string, args: string[]] {
-  return ['/bin/sh', ['-c', `ulimit -f ${Math.ceil(program.fileBytesMax / 512)} 2>/dev/null; exec git "$@"`, 'sh', ...args]];
+  return ['/bin/sh', ['-c', `ulimit -f ${Math.ceil(program.fileBytesMax / 512)} 2>/dev/null; trap "" XFSZ; exec git "$@"`, 'sh', ...args]];
 }
 
 function environmentOf(program: GitProgram, protocol: string): Record<string, string> {

@@ -50,7 +50,7 @@ export function createGitbeakerRequester(deps: RequesterDeps): (options: Resourc
   return createRequesterFn(
     async (_resource, options) => options,
     async (endpoint, options) => {
-      const answer = await askWithPatience(deps, endpoint, (options ?? {}) as RequestOptions);
+      const answer = await askWithPatience(deps, endpoint, options ?? {});
       const body = bodyOf(deps.dependency, answer) as ResponseBodyTypes;
       // gitbeaker follows `link` by itself, without an end if the server wishes it so: what it does not see it does not follow.
       const { link = '', ...headers } = answer.headers;
@@ -92,7 +92,7 @@ async function askFollowing(deps: RequesterDeps, first: URL, options: RequestOpt
   for (let hops = 0; ; hops += 1) {
     const response = await request(url.href, {
       dispatcher: deps.dispatcher,
-      method: (options.method ?? 'GET') as Dispatcher.HttpMethod,
+      method: options.method ?? 'GET',
       headers: { accept: 'application/json', 'user-agent': 'tekai-context-engine', ...(isTrusted ? options.headers : {}) },
       body: (options.body as string | undefined) ?? null,
       signal,

@@ -37,7 +37,7 @@ export function createSlots(slotsMax: number): Slots {
         };
         const leave = () => {
           waiting.splice(waiting.indexOf(enter), 1);
-          reject(signal?.reason);
+          reject(signal?.reason as Error);
         };
         waiting.push(enter);
         signal?.addEventListener('abort', leave, { once: true });

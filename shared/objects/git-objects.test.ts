@@ -144,6 +144,7 @@ describe('trees', () => {
   test.each<[string, string, TreeEntryMode]>([
     ['100664', 'group-writable, by old tools', '100644'],
     ['100600', 'private, by odd tools', '100644'],
+    ['100654', 'executable for the group alone, which git does not count', '100644'],
     ['100775', 'executable and group-writable', '100755'],
     ['040000', 'zero-padded, by old tools', '040000'],
     ['120777', 'a link with permissions', '120000'],

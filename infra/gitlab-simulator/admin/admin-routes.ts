@@ -37,7 +37,18 @@ function faultFrom(call: Call): FaultSpec {
   if (!['http', 'hook', 'lag'].includes(String(spec['kind']))) throw invalidParameter('kind must be http, hook or lag');
   if (spec['kind'] === 'hook' && !['drop', 'duplicate', 'delay', 'reorder'].includes(String(spec['action']))) throw invalidParameter('action must be drop, duplicate, delay or reorder');
   if (spec['kind'] === 'lag' && typeof spec['milliseconds'] !== 'number') throw invalidParameter('milliseconds must be a number');
+  for (const name of ['method', 'path', 'event', 'url']) refuseBadPattern(name, spec[name]);
   return spec as unknown as FaultSpec;
+}
+
+/** Said at once, not as a 500 on every request that the fault is tried on. */
+function refuseBadPattern(name: string, pattern: unknown): void {
+  if (pattern === undefined) return;
+  try {
+    new RegExp(String(pattern));
+  } catch {
+    throw invalidParameter(`${name} is no regular expression`);
+  }
 }
 
 function clearFaults(instance: Instance) {

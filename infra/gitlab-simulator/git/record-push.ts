@@ -42,7 +42,7 @@ export function changesBetween(before: Refs, after: Refs, objectFormat: string):
 
 async function settleChanges(instance: Instance, pusher: Pusher, seen: { before: Refs; after: Refs; changes: RefChange[] }): Promise<void> {
   const lag = instance.faults.takeLag(pusher.project.id);
-  if (lag) instance.lags.set(pusher.project.id, { until: Date.now() + lag.milliseconds, refs: seen.before });
+  if (lag) instance.lags.set(pusher.project.id, { until: instance.now().getTime() + lag.milliseconds, refs: seen.before });
   const project = await refreshProject(instance, pusher.project.id, seen.after);
   if (!project || pusher.isSilent) return;
   instance.inBackground(() => firePushHooks(instance, { project, user: pusher.user, changes: seen.changes }));

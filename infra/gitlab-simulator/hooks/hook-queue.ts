@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 
-import type { HookFaultSpec } from '../http/faults.ts';
 import type { Instance } from '../instance.ts';
 import type { Delivery, Hook, Namespace } from '../state/records.ts';
 import { afterAttempt, alertStatusOf } from './auto-disable.ts';
+import { createDisturbance } from './disturb-hooks.ts';
 import { bodyOf, headersOf, urlOf, type PlannedDelivery } from './hook-request.ts';
 import { listenersTo, type Audience, type Occurrence } from './occurrence.ts';
 import { sendHook, type Outcome } from './send-hook.ts';
@@ -12,8 +12,6 @@ import { sendHook, type Outcome } from './send-hook.ts';
 const DELIVERIES_IN_FLIGHT_MAX = 20;
 /** Kept a hook; GitLab keeps seven days. */
 const DELIVERIES_KEPT_MAX = 500;
-/** A reordering fault does not hold the last few for ever when no more come. */
-const REORDER_HELD_MS_MAX = 2_000;
 
 export interface HookQueue {
   /** Sends to every hook that listens. `eventUuid` is shared by all that one request of a user set off. */
@@ -25,19 +23,10 @@ export interface HookQueue {
   stop(): void;
 }
 
-interface Held {
-  planned: PlannedDelivery[];
-  timer: NodeJS.Timeout;
-}
-
 export function createHookQueue(instance: () => Instance): HookQueue {
   const waiting: PlannedDelivery[] = [];
-  const held = new Map<HookFaultSpec, Held>();
-  const timers = new Set<NodeJS.Timeout>();
   const stopping = new AbortController();
   let inFlight = 0;
-  let delayed = 0;
-
   const pump = (): void => {
     while (inFlight < DELIVERIES_IN_FLIGHT_MAX && !stopping.signal.aborted) {
       const next = waiting.shift();
@@ -51,61 +40,26 @@ export function createHookQueue(instance: () => Instance): HookQueue {
       });
     }
   };
-  const enqueue = (...planned: PlannedDelivery[]): void => {
-    waiting.push(...planned);
-    pump();
-  };
-  const release = (spec: HookFaultSpec): void => {
-    const group = held.get(spec);
-    if (!group) return;
-    held.delete(spec);
-    clearTimeout(group.timer);
-    enqueue(...group.planned.reverse());
-  };
-  const hold = (spec: HookFaultSpec, planned: PlannedDelivery): void => {
-    const group = held.get(spec) ?? { planned: [], timer: setTimeout(() => release(spec), REORDER_HELD_MS_MAX) };
-    group.planned.push(planned);
-    held.set(spec, group);
-    if (group.planned.length >= (spec.window ?? 2)) release(spec);
-  };
-  const later = (milliseconds: number, planned: PlannedDelivery): void => {
-    delayed += 1;
-    const timer = setTimeout(() => {
-      timers.delete(timer);
-      delayed -= 1;
-      enqueue(planned);
-    }, milliseconds);
-    timers.add(timer);
-  };
-  const admit = (planned: PlannedDelivery, url: string): void => {
-    const spec = instance().faults.takeHook({ event: `${planned.trigger} ${planned.eventHeader}`, url, project: planned.projectId });
-    if (!spec) return enqueue(planned);
-    switch (spec.action) {
-      case 'drop':
-        return;
-      case 'duplicate':
-        return enqueue(planned, planned);
-      case 'delay':
-        return later(spec.delayMs ?? 1_000, planned);
-      case 'reorder':
-        return hold(spec, planned);
-      default:
-        return spec.action satisfies never;
-    }
-  };
+  const disturbance = createDisturbance(
+    () => instance().faults,
+    (...planned) => {
+      waiting.push(...planned);
+      pump();
+    },
+  );
   return {
     fire: (occurrence, heard, eventUuid) => {
       for (const { hook, eventHeader } of listenersTo(instance().state, occurrence, heard)) {
         // What happens while a hook is disabled is lost, not queued, and not logged.
         if (alertStatusOf(hook, instance().state.settings(), instance().now()) !== 'executable') continue;
-        admit(plan(hook, occurrence, { eventHeader, eventUuid }), hook.url);
+        disturbance.admit(plan(hook, occurrence, { eventHeader, eventUuid }), hook.url);
       }
     },
     deliverNow: (planned) => attempt(instance(), planned, stopping.signal),
-    pending: () => waiting.length + inFlight + delayed + [...held.values()].reduce((sum, group) => sum + group.planned.length, 0),
+    pending: () => waiting.length + inFlight + disturbance.held(),
     stop: () => {
       stopping.abort();
-      for (const timer of [...timers, ...[...held.values()].map((group) => group.timer)]) clearTimeout(timer);
+      disturbance.stop();
     },
   };
 }

@@ -1,3 +1,4 @@
+import { randomUUID, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 
 import { adminRoutes } from '../admin/admin-routes.ts';
@@ -67,7 +68,7 @@ async function answerOutside(instance: Instance, router: Router, exchange: Excha
 
 async function answerRest(instance: Instance, router: Router, exchange: Exchange): Promise<void> {
   const { request, response, url, seen } = exchange;
-  response.setHeader('X-Request-Id', `${Date.now().toString(36)}-${seen?.id ?? 0}`);
+  response.setHeader('X-Request-Id', randomUUID());
   response.setHeader('Vary', 'Origin');
   const secret = String(request.headers['private-token'] ?? request.headers.authorization ?? request.socket.remoteAddress);
   const allowance = instance.throttle.take(instance.state.settings(), secret);
@@ -98,9 +99,14 @@ function refuseOverLimit(instance: Instance, { route, path }: Match, userId: num
 
 async function answerAdmin(instance: Instance, router: Router, exchange: Exchange): Promise<void> {
   const { request, response, url } = exchange;
-  if (request.headers['x-simulator-token'] !== instance.adminToken) throw new ApiError(401, { error: 'X-Simulator-Token is missing or wrong' });
+  if (!isSame(String(request.headers['x-simulator-token']), instance.adminToken)) throw new ApiError(401, { error: 'X-Simulator-Token is missing or wrong' });
   const match = router.match(request.method ?? '', url.pathname.slice(ADMIN.length));
   if (!match) throw new ApiError(404, { error: 'no such admin endpoint; see infra/gitlab-simulator/README.md' });
   const call: Call = { request, method: request.method ?? '', url, path: match.path, caller: null, input: await readInput(request, url.searchParams) };
   sendAnswer(request, response, await match.route.endpoint(call));
+}
+
+function isSame(given: string, secret: string): boolean {
+  const [left, right] = [Buffer.from(given), Buffer.from(secret)];
+  return left.length === right.length && timingSafeEqual(left, right);
 }

@@ -5,6 +5,10 @@ import { ApiError, invalidParameter } from './answer.ts';
 /** JSON bodies of REST calls; a file of a commit travels in one, base64-coded. */
 const BODY_BYTES_MAX = 64 * 1024 * 1024;
 
+/** What Grape takes for booleans: python-gitlab sends `True`. */
+const TRUE_WORDS = new Set(['true', '1', 't', 'on', 'y', 'yes']);
+const FALSE_WORDS = new Set(['false', '0', 'f', 'off', 'n', 'no']);
+
 /** Parameters of a call: the query and the body in one, as Grape has them. The body wins. */
 export interface Input {
   has(name: string): boolean;
@@ -51,8 +55,8 @@ export function createInput(values: Record<string, unknown>): Input {
 
 function toFlag(name: string, value: string | undefined): boolean | undefined {
   if (value === undefined || value === '') return undefined;
-  if (value === 'true' || value === '1') return true;
-  if (value === 'false' || value === '0') return false;
+  if (TRUE_WORDS.has(value.toLowerCase())) return true;
+  if (FALSE_WORDS.has(value.toLowerCase())) return false;
   throw invalidParameter(`${name} is invalid`);
 }
 

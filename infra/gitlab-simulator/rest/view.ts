@@ -13,7 +13,7 @@ export interface RepositoryView {
 
 export function viewOf(instance: Instance, project: Project): RepositoryView {
   const lag = instance.lags.get(project.id);
-  if (lag && Date.now() >= lag.until) instance.lags.delete(project.id);
+  if (lag && instance.now().getTime() >= lag.until) instance.lags.delete(project.id);
   return { project, repository: repositoryOf(instance, project), lagging: instance.lags.get(project.id)?.refs ?? null };
 }
 

@@ -1,0 +1,87 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { objectId, type ObjectId } from '#schemas/brand.ts';
+import { createGitCliTransport } from './git-cli-transport.ts';
+import { newCodebase, objectsOf, opening } from './git-transport.contract.ts';
+import { startSimulatedGitLab, type SimulatedGitLab, type SimulatedProject } from './simulated-gitlab.contract.ts';
+
+const FILES = 20_000;
+/** Measured 0.4 s on two cores; ten times that is another algorithm. */
+const READ_MS_MAX = 4_000;
+const LARGE_BYTES = 134_217_728;
+/** Of it a reader that takes piece by piece may hold what the garbage collector has not yet come for. */
+const HELD_BYTES_MAX = 67_108_864;
+
+describe('GitTransport by git, of large repositories', () => {
+  let gitlab: SimulatedGitLab;
+  beforeAll(async () => { gitlab = await startSimulatedGitLab(); });
+  afterAll(() => gitlab.stop());
+
+  const open = async (project: SimulatedProject, commit: ObjectId) => {
+    const transport = createGitCliTransport({ directory: join(gitlab.folder, 'caches') });
+    const objects = objectsOf(await transport.open(opening(gitlab, project, commit, { codebaseId: newCodebase() })));
+    await objects.bringAll();
+    return objects;
+  };
+
+  test(`${FILES} files are read in one go, fast`, async () => {
+    const project = await gitlab.project('wide');
+    const commit = await importFiles(project, FILES);
+    const objects = await open(project, commit);
+    const listed = await project.worktree.git('ls-tree', '-r', commit);
+    const ids = listed.split('\n').map((line) => objectId.parse(line.split(/\s/)[2]));
+
+    const began = performance.now();
+    let bytes = 0;
+    let count = 0;
+    for await (const object of objects.read(ids)) {
+      count += 1;
+      bytes += object.bytes;
+    }
+    expect(count).toBe(FILES);
+    expect(bytes).toBeGreaterThan(FILES * 500);
+    expect(performance.now() - began).toBeLessThan(READ_MS_MAX);
+    await objects.close();
+  });
+
+  test('a blob of 128 MiB passes through without being held', async () => {
+    const project = await gitlab.project('heavy');
+    await project.worktree.write('zeros.bin', Buffer.alloc(LARGE_BYTES));
+    const commit = await project.worktree.commit('one');
+    await project.worktree.push();
+    const objects = await open(project, commit);
+    const blob = objectId.parse(await project.worktree.git('rev-parse', `${commit}:zeros.bin`));
+
+    const before = process.memoryUsage().arrayBuffers;
+    let most = 0;
+    let bytes = 0;
+    for await (const { content } of objects.read([blob])) {
+      if (Buffer.isBuffer(content)) throw new Error('a large object came whole');
+      for await (const piece of content) {
+        bytes += piece.length;
+        most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+        // A slow taker: without backpressure all of it would pile up here.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    expect(bytes).toBe(LARGE_BYTES);
+    expect(most).toBeLessThan(HELD_BYTES_MAX);
+    await objects.close();
+  });
+});
+
+/** Files of about 1 KB that share no content, 100 to a folder, without a checkout. */
+async function importFiles(project: SimulatedProject, files: number): Promise<ObjectId> {
+  const importing = spawn('git', ['-C', project.worktree.folder, 'fast-import', '--quiet', '--force'], { stdio: ['pipe', 'ignore', 'inherit'] });
+  importing.stdin.write('commit refs/heads/main\ncommitter T <t@example.com> 1700000000 +0000\ndata 3\none\n');
+  for (let at = 0; at < files; at += 1) {
+    const text = `${at} ${'some words of file '.repeat(40)}${at}\n`;
+    const line = `M 100644 inline dir-${Math.floor(at / 10_000)}/dir-${Math.floor(at / 100)}/file-${at}.txt\ndata ${text.length}\n${text}\n`;
+    if (!importing.stdin.write(line)) await once(importing.stdin, 'drain');
+  }
+  importing.stdin.end('\n');
+  await once(importing, 'close');
+  await project.worktree.push('+refs/heads/main:refs/heads/main');
+  return objectId.parse(await project.worktree.git('rev-parse', 'refs/heads/main'));
+}
