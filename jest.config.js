@@ -5,7 +5,7 @@ export default {
   testMatch: ['**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2023', parser: { syntax: 'typescript' } }, module: { type: 'es6' }, sourceMaps: 'inline' }] },
-  moduleNameMapper: { '^#(schemas|shared)/(.*)$': '<rootDir>/$1/$2' },
+  moduleNameMapper: { '^#(schemas|shared|tests)/(.*)$': '<rootDir>/$1/$2' },
   // One real Postgres for the whole run; every test file asks for databases of its own (tests/harness/postgres.ts).
   globalSetup: '<rootDir>/tests/harness/global-setup.ts',
   globalTeardown: '<rootDir>/tests/harness/global-teardown.ts',

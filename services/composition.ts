@@ -129,7 +129,7 @@ async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pi
   return {
     door,
     services: {
-      ingress: () => startIngress({ log, query, sources, vault, openGitLab, bus, door, access, logger, now }, { spoolDirectory: in_('spool'), spoolBytesMax: SPOOL_BYTES_MAX, publicUrl }),
+      ingress: () => startIngress({ log, query, sources, vault, openGitLab, bus, door, access, logger, now, sleep }, { spoolDirectory: in_('spool'), spoolBytesMax: SPOOL_BYTES_MAX, publicUrl }),
       scheduler: () => startScheduler({ log, sources, openGitLab, publicUrl, bus, now }, { concurrency: CONCURRENCY.scheduler }),
       fetcher: () => startFetcher({ log, bus, query, sources, openGitLab, transport, index, reader, blobs, workDirectory: in_('work'), now, sleep }, { concurrency: CONCURRENCY.fetcher }),
       scanner: () => startScanner({ log, bus, blobs, index, now }, { concurrency: CONCURRENCY.scanner }),

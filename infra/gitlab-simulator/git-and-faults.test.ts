@@ -66,6 +66,12 @@ test('an old path is served in place, and a URL without .git is redirected', asy
   expect([response.status, response.headers.get('location')]).toEqual([302, `${simulator.url}/root/moved-on.git/info/refs?service=git-upload-pack`]);
 });
 
+test('whoever waited for git push finds REST on the new state', async () => {
+  const { id, sha } = await pushedProject({ defaultBranch: 'trunk' });
+  expect((await simulator.api('GET', `/projects/${id}`)).body).toMatchObject({ empty_repo: false, default_branch: 'main' });
+  expect((await simulator.api('GET', `/projects/${id}/repository/branches/main`)).body).toMatchObject({ default: true, commit: { id: sha } });
+});
+
 test('partial clones, fetches by id and commits that a force push left behind are served', async () => {
   const { path: projectPath, clone, sha } = await pushedProject();
   await must(clone.git('commit', '-q', '--amend', '-m', 'again'));
@@ -160,9 +166,12 @@ test('an HTTP fault answers the next matching requests and then lets them pass',
   await simulator.admin('POST', '/faults', { kind: 'http', path: `^/api/v4/projects/${id}$`, method: 'GET', status: 429, retryAfterSeconds: 7, times: 2 });
   await simulator.admin('POST', '/faults', { kind: 'http', path: '^/api/v4/version', html: true, times: 1 });
   await simulator.admin('POST', '/faults', { kind: 'http', path: '^/api/v4/user$', redirectTo: 'http://other.example', times: 1 });
-  const statuses: number[] = [];
-  for (let at = 0; at < 3; at += 1) statuses.push((await simulator.api('GET', `/projects/${id}`)).status);
-  expect(statuses).toEqual([429, 429, 200]);
+  const seen: [number, string | null][] = [];
+  for (let at = 0; at < 3; at += 1) {
+    const { status, headers } = await simulator.api('GET', `/projects/${id}`);
+    seen.push([status, headers.get('retry-after')]);
+  }
+  expect(seen).toEqual([[429, '7'], [429, '7'], [200, null]]);
   expect((await simulator.api('GET', '/version')).headers.get('content-type')).toContain('text/html');
   expect((await simulator.api('GET', '/user')).headers.get('location')).toBe('http://other.example/api/v4/user');
   expect((await simulator.admin('GET', '/faults')).body.map((fault: any) => [fault.hits, fault.left])).toEqual([[2, 0], [1, 0], [1, 0]]);

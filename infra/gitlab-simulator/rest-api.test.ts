@@ -149,6 +149,8 @@ test('files and blobs come byte for byte, with their headers also on HEAD', asyn
   const head = await simulator.api('HEAD', `/projects/${id}/repository/files/a.bin?ref=main`);
   expect(Object.fromEntries(head.headers)).toMatchObject({ 'x-gitlab-blob-id': file.body.blob_id, 'x-gitlab-size': '10', 'x-gitlab-commit-id': sha });
   expect((await simulator.api('GET', `/projects/${id}/repository/blobs/${file.body.blob_id}/raw`)).body).toBe('\u0000binary\uFFFD');
+  const blob = await simulator.api('GET', `/projects/${id}/repository/blobs/${file.body.blob_id}`);
+  expect(blob.body).toEqual({ size: 10, encoding: 'base64', content: file.body.content, sha: file.body.blob_id });
   expect((await simulator.api('GET', `/projects/${id}/repository/blobs/${'1'.repeat(40)}`)).body).toEqual({ message: '404 Blob Not Found' });
 });
 
@@ -243,6 +245,8 @@ test('POST on a system hook does not create one but fires it', async () => {
   expect((await simulator.api('POST', `/hooks/${hook.id}`)).body).toMatchObject({ event_name: 'project_create' });
   expect((await simulator.api('GET', '/hooks')).body).toHaveLength(1);
   expect((await simulator.api('PUT', `/hooks/${hook.id}`, { push_events: true })).body.push_events).toBe(true);
+  expect((await simulator.api('DELETE', `/hooks/${hook.id}`)).status).toBe(204);
+  expect((await simulator.api('GET', '/hooks')).body).toEqual([]);
   const plain = await newUser('plain');
   expect((await simulator.api('GET', '/hooks', undefined, plain.token)).status).toBe(403);
 });

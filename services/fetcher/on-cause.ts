@@ -37,13 +37,13 @@ export async function onCause(deps: StartSyncDeps & { memory: CauseMemory }, fac
   const plans = deps.memory.plans.get(cause.id) ?? await planRefs(deps, cause, registration.data);
   if (!Array.isArray(plans)) return plans;
   deps.memory.plans.set(cause.id, plans);
-  for (let at = 0; at < plans.length; at += 1) {
-    const plan = plans[at];
-    if (plan === undefined) continue;
+  // What has ended leaves the list: a cause of 1,000 refs is looked at 1,000 times, and each look must cost the same.
+  for (let plan = plans[0]; plan !== undefined; plan = plans[0]) {
     const outcome = await workOn(deps, { cause, registration: registration.data, plan, attempt, handling });
     if (outcome.kind !== 'ended') return outcome;
+    plans.shift();
     const followUp = followUpOf(plan, outcome.state, handling);
-    if (followUp !== undefined && plans[at + 1]?.cause !== followUp.cause) plans.splice(at + 1, 0, followUp);
+    if (followUp !== undefined) plans.unshift(followUp);
   }
   deps.memory.plans.delete(cause.id);
   return { kind: 'done' };

@@ -1,7 +1,7 @@
 import type { FactId, ObjectId, RefName } from '#schemas/brand.ts';
 import type { Fact } from '#schemas/events/facts.ts';
 import type { Outcome } from '#shared/bus/bus.ts';
-import type { RefHead } from '#shared/gitlab/gitlab.ts';
+import type { GitLabProject, RefHead } from '#shared/gitlab/gitlab.ts';
 import { isFollowed } from './followed.ts';
 import type { Head } from './heads.ts';
 import { refsNamed } from './hints.ts';
@@ -14,7 +14,7 @@ export interface RefPlan {
   readonly cause: FactId;
   readonly causeTime: string;
   /** What the list of heads showed, asked for after the cause was recorded; undefined when this ref was not listed. */
-  readonly listed: { readonly commit: ObjectId; readonly observedAt: Date } | undefined;
+  readonly listed: { readonly project: GitLabProject; readonly commit: ObjectId; readonly observedAt: Date } | undefined;
 }
 
 type Registration = Fact<'codebase.registered'>['data'];
@@ -40,7 +40,7 @@ export async function planRefs(deps: StartSyncDeps, cause: Fact, registration: R
   const wanted = orderRefs({ listed: all, heads, defaultRef, registration });
   return wanted.map((ref) => {
     const head = all.find((one) => one.ref === ref);
-    return plan(ref, head === undefined ? undefined : { commit: head.commit, observedAt });
+    return plan(ref, head === undefined ? undefined : { project: project.value, commit: head.commit, observedAt });
   });
 }
 

@@ -99,12 +99,10 @@ async function bring(deps: StartSyncDeps, start: StartSync, wanted: { access: Gi
 
 /** What GitLab shows of the ref, asked after the cause was recorded. */
 async function observe(deps: StartSyncDeps, gitlab: GitLab, { registration, plan, hints, handling }: StartSync): Promise<Observed | { outcome: Outcome }> {
+  if (plan.listed !== undefined) return { at: plan.listed.observedAt, project: plan.listed.project, commit: plan.listed.commit, isExpectedKnown: undefined };
   const id = registration.gitlabProjectId;
-  const at = plan.listed?.observedAt ?? deps.now();
-  const [project, head] = await Promise.all([
-    gitlab.project(id),
-    plan.listed === undefined ? gitlab.head(id, plan.ref) : Promise.resolve<Answer<ObjectId>>({ kind: 'ok', value: plan.listed.commit }),
-  ]);
+  const at = deps.now();
+  const [project, head] = await Promise.all([gitlab.project(id), gitlab.head(id, plan.ref)]);
   if (project.kind !== 'ok') return { outcome: waitForSource(project, 'the project') };
   if (head.kind === 'refused') return { outcome: waitForSource(head, 'the branch') };
   let commit = head.kind === 'ok' ? head.value : undefined;

@@ -51,7 +51,7 @@ export function createAcceptance({ log, deliveries, spool, logger }: AcceptanceD
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
       logger.warn({ error }, 'the log or the deliveries are away: spooling');
-      return await toSpool(arrival);
+      return toSpool(arrival);
     }
   }
 

@@ -1,4 +1,3 @@
-import { setTimeout as sleepFor } from 'node:timers/promises';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { Acceptance, SpooledArrival } from './acceptance.ts';
 import type { Spool } from './spool.ts';
@@ -7,7 +6,7 @@ const IDLE_MS = 100;
 const RETRY_MS = 1_000;
 
 /** Whatever stands in the spool, also from before a crash, goes to the log in order as soon as that answers. */
-export async function drainForever(deps: { spool: Spool<SpooledArrival>; acceptance: Pick<Acceptance, 'recordSpooled'>; logger: Logger; signal: AbortSignal }): Promise<void> {
+export async function drainForever(deps: { spool: Spool<SpooledArrival>; acceptance: Pick<Acceptance, 'recordSpooled'>; logger: Logger; signal: AbortSignal; sleep(ms: number, signal: AbortSignal): Promise<void> }): Promise<void> {
   const { spool, acceptance, logger, signal } = deps;
   while (!signal.aborted) {
     let waitMs = IDLE_MS;
@@ -23,6 +22,6 @@ export async function drainForever(deps: { spool: Spool<SpooledArrival>; accepta
         waitMs = RETRY_MS;
       }
     }
-    await sleepFor(waitMs, undefined, { signal, ref: false }).catch(() => undefined);
+    await deps.sleep(waitMs, signal);
   }
 }

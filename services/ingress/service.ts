@@ -1,4 +1,3 @@
-import { setTimeout as sleepFor } from 'node:timers/promises';
 import express, { Router, type Response } from 'express';
 import { codebaseId } from '#schemas/brand.ts';
 import { registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
@@ -36,6 +35,7 @@ export interface IngressDeps {
   readonly access: Access;
   readonly logger: Logger;
   now(): Date;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
 export interface IngressConfig {
@@ -82,7 +82,7 @@ export async function start(deps: IngressDeps, config: IngressConfig): Promise<R
   });
   deps.door.use(router);
 
-  const drained = drainForever({ spool, acceptance, logger, signal: stopping.signal });
+  const drained = drainForever({ spool, acceptance, logger, signal: stopping.signal, sleep: deps.sleep });
   const months = keepMonths(deliveries, deps, stopping.signal);
   return { name: 'ingress', stop: async () => { stopping.abort(); await Promise.all([drained, months]); await spool.close(); } };
 }
@@ -100,9 +100,9 @@ function contextOf(request: express.Request, response: Response): CommandContext
 const MONTHS_EVERY_MS = 12 * 3_600_000;
 const MONTHS_RETRY_MS = 5_000;
 
-async function keepMonths(deliveries: Deliveries, { now, logger }: IngressDeps, signal: AbortSignal): Promise<void> {
+async function keepMonths(deliveries: Deliveries, { now, sleep, logger }: IngressDeps, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const isDone = await deliveries.prepareMonths(now()).then(() => true, (error: unknown) => { logger.warn({ error }, 'the partitions of deliveries wait for the database'); return false; });
-    await sleepFor(isDone ? MONTHS_EVERY_MS : MONTHS_RETRY_MS, undefined, { signal, ref: false }).catch(() => undefined);
+    await sleep(isDone ? MONTHS_EVERY_MS : MONTHS_RETRY_MS, signal);
   }
 }

@@ -142,6 +142,22 @@ export function gitTransportContract(name: string, create: (directory: string) =
       }
     });
 
+    test('after two cheap openings a push costs one request for its trees and one for its blobs', async () => {
+      const codebase = newCodebase();
+      const known = new Set<ObjectId>();
+      for (let push = 0; push < 4; push += 1) {
+        const commit = await pushOne();
+        const ids = (await idsBelow(demo, commit)).filter((id) => !known.has(id));
+        await gitlab.admin('DELETE', '/requests');
+        const objects = await open(commit, { codebaseId: codebase });
+        // Level by level, as the fetcher does.
+        for (const id of ids) await readWhole(objects, [id]);
+        await objects.close();
+        for (const id of ids) known.add(id);
+        if (push >= 2) expect(await fetches()).toBe(2);
+      }
+    });
+
     test('a force push, and a branch of no relation, are ordinary', async () => {
       const codebase = newCodebase();
       const objects = await open(await pushOne(), { codebaseId: codebase });
@@ -200,12 +216,15 @@ export function gitTransportContract(name: string, create: (directory: string) =
       const whole = await readWhole(objects, ids);
       expect(whole.filter(({ content }) => !Buffer.isBuffer(content)).map(({ bytes }) => bytes)).toEqual([OBJECT_IN_MEMORY_BYTES_MAX + 1]);
 
+      const before = await fetches();
       const seen: ObjectId[] = [];
       for await (const object of objects.read([...ids, ...ids])) {
         seen.push(object.id);
         if (!Buffer.isBuffer(object.content)) for await (const piece of object.content) { expect(piece.length).toBeGreaterThan(0); break; }
       }
       expect(seen).toEqual([...ids, ...ids]);
+      // Nor was anything asked again: the second half is read where the first ended.
+      expect(await fetches()).toBe(before);
       await objects.close();
     });
 

@@ -32,8 +32,6 @@ const RETRY_AFTER_MS_DEFAULT = 60_000;
 const RETRY_AFTER_MS_MAX = 3_600_000;
 /** Longer waits get up to a fifth on top, so that what was throttled together does not come back together. */
 const JITTER_SHARE = 0.2;
-/** What of a refusal is worth quoting. */
-const DETAIL_LENGTH_MAX = 500;
 
 /** @throws Unavailable when the body is longer than the bound. */
 export async function readAnswer(dependency: string, response: Dispatcher.ResponseData, bytesMax: number): Promise<RestAnswer> {
@@ -83,7 +81,7 @@ export function faultOf(dependency: string, answer: RestAnswer, when: AnswerTime
     return new Unavailable(dependency, `answered ${status} with ${answer.contentType || 'an untyped body'}, not in GitLab's words: a proxy, a ban or a wrong base URL`, options);
   }
   // A server can say our own token back to us.
-  return new RestRefusal(status, when.redact(detail).slice(0, DETAIL_LENGTH_MAX));
+  return new RestRefusal(status, when.redact(detail));
 }
 
 function refusalDetail(answer: RestAnswer): string | undefined {

@@ -111,13 +111,13 @@ describe('GitLab by gitbeaker', () => {
     });
 
     test(`no more than ${REQUESTS_IN_FLIGHT_MAX} requests are under way at a time`, async () => {
-      const held: (() => void)[] = [];
+      let now = 0;
       let most = 0;
       const server = await serve((response) => {
-        held.push(() => say(response, 200, PROJECT));
-        most = Math.max(most, held.length);
-        // The last that may come is here: let them go, one for one.
-        if (held.length === REQUESTS_IN_FLIGHT_MAX) setImmediate(() => held.splice(0).forEach((answer) => answer()));
+        now += 1;
+        most = Math.max(most, now);
+        // Long enough for all that may come to come.
+        setTimeout(() => { now -= 1; say(response, 200, PROJECT); }, 100);
       });
       const gitlab = open(server);
       await Promise.all(Array.from({ length: REQUESTS_IN_FLIGHT_MAX * 3 }, () => gitlab.project(ID)));
@@ -222,11 +222,15 @@ describe('GitLab by gitbeaker', () => {
     });
 
     test('a hook that GitLab will not have is told with its words and without our secrets', async () => {
-      const server = await serve((response, _, { body }) => say(response, 422, { message: { url: ['is blocked: local network'], said: JSON.parse(body) as unknown } }));
+      const server = await serve((response, _, { body }) => {
+        const { token, signing_token } = JSON.parse(body) as Record<string, string>;
+        // The second secret straddles the place where a long refusal is cut.
+        say(response, 422, { message: { url: ['is blocked: local network'], token, more: 'x'.repeat(405), signing_token } });
+      });
       const fault = await faultOf(open(server).createHook(ID, HOOK));
       expect(fault).toBeInstanceOf(GitLabRequestError);
       expect(fault.message).toMatch(/create a webhook of project 1.*422.*local network/);
-      expect(fault.message).not.toMatch(/hook-canary-1|whsec_canary2/);
+      expect(fault.message).not.toMatch(/hook-canary|whsec_/);
     });
 
     test('a version is asked where older GitLab has it', async () => {

@@ -24,6 +24,8 @@ export interface GitbeakerOptions {
 export const REQUESTS_IN_FLIGHT_MAX = 10;
 /** Sources with open connections. Beyond it the oldest is closed and opened again when asked for. */
 const SOURCES_OPEN_MAX = 256;
+/** What of a refusal is worth quoting. */
+const DETAIL_LENGTH_MAX = 500;
 const BRANCH = 'refs/heads/';
 const TAG = 'refs/tags/';
 
@@ -207,7 +209,8 @@ async function answerTo<T>(doing: string, ask: () => Promise<T>, redact: (text: 
     return { kind: 'ok', value: await ask() };
   } catch (fault) {
     if (!(fault instanceof RestRefusal)) throw fault;
-    const detail = redact(fault.message);
+    // Cut last: half a secret is not recognised any more.
+    const detail = redact(fault.message).slice(0, DETAIL_LENGTH_MAX);
     if (fault.status === 404 || fault.status === 410) return { kind: 'absent', detail };
     if (fault.status === 401 || fault.status === 403) return { kind: 'refused', status: fault.status, detail };
     throw new GitLabRequestError(doing, fault.status, detail);

@@ -14,9 +14,11 @@ export interface LogTurn {
 export interface LogTurnOptions {
   /** Somebody began to wait. */
   onWaiting?(): void;
+  /** The last who waited does so no longer. */
+  onIdle?(): void;
 }
 
-export function createLogTurn({ onWaiting }: LogTurnOptions = {}): LogTurn {
+export function createLogTurn({ onWaiting, onIdle }: LogTurnOptions = {}): LogTurn {
   const waiting = new Set<() => void>();
   let turn = 0;
 
@@ -35,6 +37,7 @@ export function createLogTurn({ onWaiting }: LogTurnOptions = {}): LogTurn {
         const wake = () => {
           waiting.delete(wake);
           signal.removeEventListener('abort', wake);
+          if (waiting.size === 0) onIdle?.();
           resolve();
         };
         waiting.add(wake);

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { BEGINNING, type FactId, type Position, type StreamName } from '#schemas/brand.ts';
+import { BEGINNING, type FactId, type Position } from '#schemas/brand.ts';
 import { migrate } from '#shared/postgres/migrate.ts';
 import { createPool } from '#shared/postgres/pool.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
@@ -169,10 +169,7 @@ describe('other processes', () => {
     const unpolled = createPostgresEventLog({ pool, pollMs: 3_600_000 });
     const facts = newFacts(3);
     const reading = follow(unpolled, { after: await log.head(), prefixes: [family.prefix] }, hasFacts(3));
-    for (const fact of facts) {
-      // The reader waits by now for what comes next, or is about to.
-      await unpolled.append(family.of(fact.id), 'noStream', [fact]);
-    }
+    for (const fact of facts) await unpolled.append(family.of(fact.id), 'noStream', [fact]);
     expect(idsOf((await reading).facts)).toEqual(idsOf(facts));
   });
 
@@ -291,7 +288,7 @@ describe('the database', () => {
     const another = await freshDatabase();
     const anotherPool = createPool(another.url, { connectionsMax: 2, applicationName: 'log-test' });
     const unmigrated = createPostgresEventLog({ pool: anotherPool });
-    await expect(follow(unmigrated, { after: BEGINNING }, () => true)).rejects.toThrow(/log_facts/);
+    await expect(follow(unmigrated, { after: BEGINNING }, () => true)).rejects.toThrow(/es_page/);
     await anotherPool.end();
     await another.drop();
   });
@@ -319,7 +316,7 @@ describe('the database', () => {
     const stream = newFamily().of('a');
     const [fact] = newFacts(1) as [ReturnType<typeof newFact>];
     const spelled = { ...fact, id: fact.id.toUpperCase() as FactId };
-    const first = await log.append(stream as StreamName, 'noStream', [spelled]);
+    const first = await log.append(stream, 'noStream', [spelled]);
     expect(await log.append(stream, 'noStream', [fact])).toEqual(first);
     expect(idsOf(await log.readStream(stream, { limit: 1 }))).toEqual([spelled.id]);
   });

@@ -162,7 +162,7 @@ describe('commits', () => {
 
   test('signatures and merged tags are passed over, also what in them looks like a header', () => {
     const commit = parse(`tree ${ID}`, `parent ${ID}`, `parent ${'c'.repeat(40)}`, 'author A <a@b> 1 +0000', 'committer C <c@d> 2 +0000',
-      'gpgsig -----BEGIN PGP SIGNATURE-----', ' ', ' parent 0000', ' -----END PGP SIGNATURE-----', 'mergetag object 00', ' type commit', ' tag v1', ' ', ' author X <x> 3 +0000', '', 'subject', '', 'tree of nothing', '');
+      'gpgsig -----BEGIN PGP SIGNATURE-----', ' ', ` parent ${ID}`, ' -----END PGP SIGNATURE-----', 'mergetag object 00', ' type commit', ' tag v1', ' ', ' author X <x> 3 +0000', '', 'subject', '', 'tree of nothing', '');
     expect(commit).toEqual({
       tree: ID, parents: [ID, 'c'.repeat(40)], encoding: undefined, message: 'subject\n\ntree of nothing\n',
       author: { name: 'A', email: 'a@b', time: new Date(1_000), offsetMinutes: 0 }, committer: { name: 'C', email: 'c@d', time: new Date(2_000), offsetMinutes: 0 },

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chown, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import pg from 'pg';
+import type pg from 'pg';
 import { type Program, spawnProgram } from '../../tests/harness/spawn-program.ts';
 import { removeStateFolder, stateFolder } from '../../tests/harness/state-folder.ts';
 import { isPostmasterOf } from './embedded-pid-file.ts';

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
+import type pg from 'pg';
 import { type FreshDatabase, freshDatabase } from '../../tests/harness/postgres.ts';
 import { spawnProgram } from '../../tests/harness/spawn-program.ts';
 import { migrate } from './migrate.ts';

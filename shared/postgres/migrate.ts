@@ -74,7 +74,7 @@ async function migrateOwner(database: Knex, { owner, files }: { owner: string; f
         migrationSource: sourceOf(owner, files),
         // decidePending has looked, and lets an older release live with the tables of a newer one; knex would not.
         disableMigrationsListValidation: true,
-      } as Knex.MigratorConfig);
+      });
     } catch (cause) {
       if (cause instanceof MigrationError) throw cause;
       throw new MigrationError({

@@ -2,7 +2,6 @@ import { startThrowawayServer, type ThrowawayServer } from './throwaway-server.t
 
 declare global {
   // Jest runs setup and teardown in one process; this is all that goes from the one to the other.
-  // eslint-disable-next-line no-var
   var tekaiTestServer: ThrowawayServer | undefined;
 }
 

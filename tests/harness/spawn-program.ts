@@ -35,7 +35,7 @@ export function spawnProgram(file: string, { arguments: words = [], account, wit
     child,
     async line<Value>() {
       const { value, done } = await lines.next();
-      if (!done) return JSON.parse(value as string) as Value;
+      if (!done) return JSON.parse(value) as Value;
       await ended;
       throw new Error(`${file} ended (${child.exitCode ?? child.signalCode}): ${complaint}`);
     },

@@ -3,7 +3,6 @@ import type { FaultSpec } from '../http/faults.ts';
 import type { Call, Route } from '../http/router.ts';
 import type { Instance } from '../instance.ts';
 import type { Background } from '../server.ts';
-import type { Settings } from '../state/settings.ts';
 import { seedRoutes } from './seed.ts';
 
 /** What no GitLab has: how tests make it misbehave, fill it, and see what was asked of it. */
@@ -91,7 +90,7 @@ async function waitIdle(instance: Instance, background: Background, call: Call) 
 function changeSettings(instance: Instance, call: Call) {
   const changes: Record<string, unknown> = {};
   for (const name of Object.keys(instance.state.settings())) if (name !== 'id' && call.input.has(name)) changes[name] = call.input.raw(name);
-  return json(instance.state.changeSettings(changes as Partial<Omit<Settings, 'id'>>));
+  return json(instance.state.changeSettings(changes));
 }
 
 function advanceClock(instance: Instance, call: Call) {

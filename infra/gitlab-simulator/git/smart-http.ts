@@ -52,8 +52,14 @@ export async function answerGit(instance: Instance, asked: GitRequest, http: { r
   const repository = repositoryOf(instance, gate.project);
   const protocol = protocolOf(request);
   if (asked.kind === 'advertise') return advertise(asked.service, repository, { response, protocol });
-  if (asked.service === 'git-upload-pack') return serve({ service: asked.service, repository, protocol }, request, response);
-  await recordPush(instance, { project: gate.project, user: gate.caller?.user ?? null }, () => serve({ service: asked.service, repository, protocol }, request, response));
+  const call: ServiceCall = { service: asked.service, repository, protocol };
+  if (asked.service === 'git-upload-pack') return serve(call, request, response);
+  try {
+    await recordPush(instance, { project: gate.project, user: gate.caller?.user ?? null }, () => serve(call, request, response));
+  } finally {
+    // Only now, so that whoever waited for `git push` finds REST on the new state: default branch, emptiness, lag.
+    response.end();
+  }
 }
 
 type Gate = { kind: 'passed'; project: Project; caller: Caller | null } | { kind: 'refused'; status: number; text: string };
@@ -134,27 +140,33 @@ function advertise(service: GitService, repository: string, to: { response: Serv
   if (!protocol.includes('version=2')) response.write(packetLine(`# service=${service}\n`) + '0000');
   const child = spawnGit([...optionsOf(service), service.slice('git-'.length), '--stateless-rpc', '--advertise-refs', repository], { GIT_PROTOCOL: protocol });
   child.stdin.end();
-  return joined(child, response);
+  return joined(child, response, { isEnding: true });
 }
 
-function serve(what: { service: GitService; repository: string; protocol: string }, request: IncomingMessage, response: ServerResponse): Promise<void> {
+interface ServiceCall {
+  service: GitService;
+  repository: string;
+  protocol: string;
+}
+
+function serve(what: ServiceCall, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { service, repository, protocol } = what;
   response.writeHead(200, { 'Content-Type': `application/x-${service}-result`, 'Cache-Control': 'no-cache' });
   const child = spawnGit([...optionsOf(service), service.slice('git-'.length), '--stateless-rpc', repository], { GIT_PROTOCOL: protocol });
   const body = request.headers['content-encoding'] === 'gzip' ? request.pipe(createGunzip()) : request;
   // A broken body ends git's stdin early; git says what it thinks of that, and its exit ends the answer.
   pipeline(body, child.stdin, () => undefined);
-  return joined(child, response);
+  return joined(child, response, { isEnding: service === 'git-upload-pack' });
 }
 
 /** Over when git has ended, not only when the answer has: the refs are as the push left them then. */
-function joined(child: ReturnType<typeof spawnGit>, response: ServerResponse): Promise<void> {
+function joined(child: ReturnType<typeof spawnGit>, response: ServerResponse, { isEnding }: { isEnding: boolean }): Promise<void> {
   response.once('close', () => {
     // A reader who left must not keep a big pack running. Without effect on a git that has ended.
     if (!response.writableFinished) child.stdout.destroy();
   });
   child.stderr.resume();
-  child.stdout.pipe(response);
+  child.stdout.pipe(response, { end: isEnding });
   return new Promise((resolve) => {
     child.once('error', () => {
       response.destroy();

@@ -37,7 +37,7 @@ export function createAnswerer(instance: Instance, background: Background): Requ
     const exchange: Exchange = { request, response, url, seen: isAdmin ? null : instance.requests.begin(request, response) };
     const answering = isAdmin ? answerAdmin(instance, admin, exchange) : answerOutside(instance, rest, exchange);
     answering.catch((error: unknown) => {
-      if (!(error instanceof ApiError)) instance.inBackground(() => Promise.reject(error as Error));
+      if (!(error instanceof ApiError)) instance.inBackground(() => Promise.reject(error));
       sendAnswer(request, response, answerOf(error));
       request.resume();
     });

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 
 import { runGit, spawnGit } from '../git/git-command.ts';
 import { objectSize, objectType, readLog, resolveRevision } from '../git/repository.ts';

@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import { codebaseId, factId, gitlabProjectId, gitObjectFormat, objectId, refName, sourceId, syncId } from '../brand.ts';
+import { followedRefs } from '../events/codebase-registered.ts';
+import { apiPosition, apiTime, receipt } from './receipt.ts';
+
+/** One row of `GET /v1/codebases`. */
+export const codebaseSummary = z.object({
+  id: codebaseId,
+  sourceId,
+  gitlabProjectId,
+  /** Null when GitLab could not be asked at registration. */
+  path: z.string().nullable(),
+  followed: followedRefs,
+  /** Null until the first sync. */
+  defaultRef: refName.nullable(),
+  hook: z.object({ state: z.enum(['pending', 'installed', 'refused']), reason: z.string().nullable(), isSigned: z.boolean().nullable() }),
+  registeredAt: apiTime,
+  lastHintAt: apiTime.nullable(),
+  lastObservedAt: apiTime.nullable(),
+});
+export type CodebaseSummary = z.infer<typeof codebaseSummary>;
+
+/** `GET /v1/codebases` */
+export const codebasePage = z.object({ codebases: z.array(codebaseSummary), next: z.string().nullable() });
+
+/** `GET /v1/codebases/{id}` */
+export const codebaseDetail = codebaseSummary.extend({
+  refs: z.int().min(0),
+  head: receipt.nullable(),
+  parked: z.array(z.object({ group: z.string(), reason: z.string(), since: z.string(), type: z.string(), facts: z.int() })),
+  /** Facts that could not be folded: what is answered may miss them. */
+  unfolded: z.int().min(0),
+});
+export type CodebaseDetail = z.infer<typeof codebaseDetail>;
+
+/** `GET /v1/codebases/{id}/refs` */
+export const refList = z.object({
+  defaultRef: refName.nullable(),
+  refs: z.array(receipt.extend({ commitTime: apiTime.nullable(), sync: syncId })),
+});
+export type RefList = z.infer<typeof refList>;
+
+/** `GET /v1/codebases/{id}/versions`, newest first. */
+export const versionList = z.object({
+  versions: z.array(z.object({
+    ref: refName,
+    state: z.enum(['stored', 'deleted']),
+    commit: objectId.nullable(),
+    commitTime: apiTime.nullable(),
+    tree: objectId.nullable(),
+    objectFormat: gitObjectFormat.nullable(),
+    sync: syncId,
+    storedAt: apiTime,
+    observedAt: apiTime,
+    position: apiPosition,
+  })),
+});
+export type VersionList = z.infer<typeof versionList>;
+
+/** `POST /v1/codebases` */
+export const codebaseRegistered = z.object({ id: codebaseId, cause: factId, syncs: z.string() });
+export type CodebaseAnswer = z.infer<typeof codebaseRegistered>;
