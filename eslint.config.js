@@ -33,7 +33,7 @@ const FAULTS = [
 
 export default defineConfig(
   globalIgnores(['dist/**', 'node_modules/**', 'bench/results/**', '**/.tekai/**']),
-  { rules: Object.fromEntries([...FAULTS.map((rule) => [rule, 'error']), ['eqeqeq', 'error']]) },
+  { rules: Object.fromEntries([...FAULTS.map((rule) => [rule, 'error']), ['eqeqeq', 'error'], ['max-params', ['error', 5]]]) },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
 
   {
@@ -58,7 +58,6 @@ export default defineConfig(
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true }],
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'separate-type-imports', disallowTypeAnnotations: false }],
-      '@typescript-eslint/no-unnecessary-type-assertion': 'error',
       '@typescript-eslint/restrict-plus-operands': 'error',
 
       'no-console': 'error',

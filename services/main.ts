@@ -1,10 +1,13 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as sleepFor } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { parseSettings, WrongSettings, type Settings } from '#shared/runtime/settings.ts';
 import { runCli } from './cli/cli.ts';
-import { SERVICE_NAMES, type ServiceName } from './composition.ts';
-import { runEngine } from './run-engine.ts';
+import type { ServiceName } from './composition.ts';
 
 /** sysexits.h: configuration. Supervisors do not restart on it. */
 const EXIT_CONFIG = 78;
@@ -21,15 +24,36 @@ process.exitCode = await runCli({
   argv: process.argv,
   env: process.env,
   version: version.version,
+  stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
+  now: () => new Date(),
+  sleep: (ms, signal) => sleepFor(ms, undefined, { signal }).catch(() => undefined),
   up,
+  demo,
 });
+
+/** `tekai demo`: a program of its own, which starts an engine as anybody would. Not in every image. */
+async function demo(words: readonly string[]): Promise<number> {
+  const file = fileURLToPath(new URL(`../infra/demo/main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url));
+  if (!existsSync(file)) {
+    process.stderr.write('The demo is not part of this installation. In a clone of the project, run "make demo".\n');
+    return EXIT_FAILED;
+  }
+  const child = spawn(process.execPath, [...process.execArgv, file, ...words], { stdio: 'inherit' });
+  // Ctrl-C reaches both of us: the demo ends, and we with it. What only we are told goes on to it.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code ?? EXIT_FAILED;
+}
 
 /** `tekai up`: all services in this process, or the named ones; until told to stop. */
 async function up(names: readonly string[]): Promise<number> {
   const settings = readSettings();
   if (settings === undefined) return EXIT_CONFIG;
+  // Only here: a command that asks a running engine must not load one first (0.9 s become 0.3 s).
+  const [{ SERVICE_NAMES }, { runEngine }] = await Promise.all([import('./composition.ts'), import('./run-engine.ts')]);
   const unknown = names.filter((name) => !SERVICE_NAMES.some((known) => known === name));
   if (unknown.length > 0) {
     process.stderr.write(`There is no service called ${unknown.join(', ')}. There are: ${SERVICE_NAMES.join(', ')}.\n`);

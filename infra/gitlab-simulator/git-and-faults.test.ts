@@ -67,9 +67,12 @@ test('an old path is served in place, and a URL without .git is redirected', asy
 });
 
 test('whoever waited for git push finds REST on the new state', async () => {
-  const { id, sha } = await pushedProject({ defaultBranch: 'trunk' });
-  expect((await simulator.api('GET', `/projects/${id}`)).body).toMatchObject({ empty_repo: false, default_branch: 'main' });
-  expect((await simulator.api('GET', `/projects/${id}/repository/branches/main`)).body).toMatchObject({ default: true, commit: { id: sha } });
+  const { body } = await simulator.admin('POST', '/projects', { path: 'awaited', defaultBranch: 'trunk' });
+  const clone = await simulator.clone('root/awaited');
+  const sha = await clone.commit('first', {});
+  await must(clone.git('push', '-q', 'origin', 'HEAD:refs/heads/main'));
+  expect((await simulator.api('GET', `/projects/${body.id}`)).body).toMatchObject({ empty_repo: false, default_branch: 'main' });
+  expect((await simulator.api('GET', `/projects/${body.id}/repository/branches/main`)).body).toMatchObject({ default: true, commit: { id: sha } });
 });
 
 test('partial clones, fetches by id and commits that a force push left behind are served', async () => {

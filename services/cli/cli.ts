@@ -1,3 +1,54 @@
 import type { Writable } from 'node:stream';
-export interface CliOptions { argv: readonly string[]; env: Readonly<Record<string, string | undefined>>; version: string; stdout: Writable; stderr: Writable; up(names: readonly string[]): Promise<number> }
-export async function runCli(o: CliOptions): Promise<number> { return o.up(o.argv.slice(3)); }
+import { CommanderError } from 'commander';
+import { ApiProblem } from '#shared/api-client/api-errors.ts';
+import type { Input } from './ask-secret.ts';
+import type { Env } from './connection.ts';
+import { createContext } from './context.ts';
+import { CliError, EXIT, exitCodeOf } from './exit-codes.ts';
+import { OutputClosed } from './output.ts';
+import { printable } from './plain-text.ts';
+import { createProgram } from './program.ts';
+
+/** What the program is given of the process it runs in. */
+export interface CliOptions {
+  /** With the program's own name and file in front, as the process has it. */
+  readonly argv: readonly string[];
+  readonly env: Env;
+  readonly version: string;
+  readonly stdin: Input;
+  readonly stdout: Writable & { isTTY?: boolean };
+  readonly stderr: Writable & { isTTY?: boolean };
+  now(): Date;
+  /** Resolves early when told to stop; never rejects. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+  /** Runs the named services, or all; resolves to the exit code. */
+  up(names: readonly string[]): Promise<number>;
+  /** Runs the demo with these arguments; resolves to the exit code. */
+  demo(words: readonly string[]): Promise<number>;
+}
+
+/** The `tekai` program. Resolves to the exit code; never rejects. */
+export async function runCli(options: CliOptions): Promise<number> {
+  const context = createContext(options);
+  try {
+    await createProgram(context).parseAsync([...options.argv]);
+    return context.exitCode;
+  } catch (error) {
+    // Whoever read us has what they wanted.
+    if (error instanceof OutputClosed || context.output.closed.reason instanceof OutputClosed) return EXIT.ok;
+    // Commander has said it already.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    options.stderr.write(`tekai: ${messageOf(error, context.tokenFrom)}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+function messageOf(error: unknown, tokenFrom: string | undefined): string {
+  if (error instanceof CliError) return error.message;
+  if (error instanceof ApiProblem) {
+    const fields = error.errors.map((one) => `\n  ${printable(one.pointer)}: ${printable(one.detail)}`).join('');
+    const token = error.status === 401 && tokenFrom !== undefined ? `\n  The access token was looked for in ${tokenFrom}.` : '';
+    return `${printable(error.detail)}${fields}${token}`;
+  }
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,4 +1,3 @@
-// eslint-disable-next-line no-control-regex -- that is what is looked for
 const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
 /** Names come from repositories of others: what would move the cursor, end the line or turn the text around is shown, not done. */

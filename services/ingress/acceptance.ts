@@ -29,6 +29,8 @@ export type Accepted =
 /** The log and the deliveries have this long to answer; then we spool, well within GitLab's 10 s. */
 const ANSWER_MS_MAX = 1_500;
 
+/** Nobody waits for an entry of the spool, but a stop waits for the one in hand. */
+const DRAIN_MS_MAX = 5_000;
 /** A full spool is an operator's matter: minutes, not seconds; GitLab does not look at it. */
 const RETRY_AFTER_S = 30;
 
@@ -82,7 +84,8 @@ export function createAcceptance({ log, deliveries, spool, logger }: AcceptanceD
    */
   async function recordSpooled({ delivery, ...entry }: SpooledArrival): Promise<'taken' | 'refused'> {
     try {
-      const outcome = await record({ ...entry, delivery: delivery === null ? null : { ...delivery, body: Buffer.from(delivery.body, 'base64') } });
+      const arrival = { ...entry, delivery: delivery === null ? null : { ...delivery, body: Buffer.from(delivery.body, 'base64') } };
+      const outcome = await withDeadline(record(arrival), { ms: DRAIN_MS_MAX, dependency: 'event log' });
       return outcome.kind === 'recorded' || isSameCommand(entry.fact, outcome.recorded) ? 'taken' : 'refused';
     } catch (error) {
       if (error instanceof Unavailable) throw error;

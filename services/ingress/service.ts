@@ -1,4 +1,4 @@
-import express, { Router, type Response } from 'express';
+import { Router, type Request, type RequestHandler, type Response } from 'express';
 import { codebaseId } from '#schemas/brand.ts';
 import { registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
 import type { OpenGitLab } from '#shared/gitlab/gitlab.ts';
@@ -10,6 +10,7 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import type { Query } from '#shared/postgres/query.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { idempotencyKeyOf, parseBody, readJson } from '#shared/runtime/read-body.ts';
+import { readRaw } from '#shared/runtime/read-raw.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import type { SecretVault } from '#shared/secrets/secret-vault.ts';
 import type { SourceRegistry } from '#shared/sources/source-directory.ts';
@@ -56,7 +57,7 @@ export async function start(deps: IngressDeps, config: IngressConfig): Promise<R
   const counters = { refused: 0 };
 
   const router = Router();
-  router.post('/webhooks/gitlab/:source', express.raw({ type: () => true, limit: DELIVERY_BYTES_MAX, inflate: false }),
+  router.post('/webhooks/gitlab/:source', readRaw({ bytesMax: DELIVERY_BYTES_MAX }),
     (request, response) => receiveDelivery({ acceptance, secrets, codebases, counters, now }, request, response));
   router.use('/v1', onlyWrites(requireAccess(deps.access)), onlyWrites(readJson));
   router.post('/v1/sources', async (request, response) => {
@@ -88,11 +89,11 @@ export async function start(deps: IngressDeps, config: IngressConfig): Promise<R
 }
 
 /** Looks belong to query-api: they pass through here untouched. */
-function onlyWrites(handler: express.RequestHandler): express.RequestHandler {
+function onlyWrites(handler: RequestHandler): RequestHandler {
   return (request, response, next) => (request.method === 'GET' || request.method === 'HEAD' ? next() : handler(request, response, next));
 }
 
-function contextOf(request: express.Request, response: Response): CommandContext {
+function contextOf(request: Request, response: Response): CommandContext {
   return { actor: response.locals['actor'] as CommandContext['actor'], key: idempotencyKeyOf(request) };
 }
 

@@ -1,0 +1,58 @@
+import type { Command } from 'commander';
+import type { ApiClient } from '#shared/api-client/api-client.ts';
+import { describeFact } from '#shared/api-client/describe-fact.ts';
+import type { LiveMessage } from '#shared/api-client/live.ts';
+import { flagsOf, withCommonFlags } from '../common-flags.ts';
+import type { CliContext } from '../context.ts';
+import { findCodebase } from '../find-named.ts';
+import { printable } from '../plain-text.ts';
+
+export function addTailCommand(program: Command, context: CliContext): void {
+  const tail = program.command('tail').argument('[codebase]', 'its id, or the end of its GitLab path (default: everything)')
+    .description('what happens, as it happens, until Ctrl-C')
+    .option('--since <position>', 'first what came after this position, as answers and --json give it');
+  withCommonFlags(tail).action(async (named: string | undefined, { since }: { since?: string }) => {
+    const { json, ...connection } = flagsOf(tail);
+    const client = context.connect(connection);
+    const codebase = named === undefined ? undefined : await findCodebase(client, named);
+    const names = createNames(client);
+    const channel = codebase === undefined ? 'all' : `codebase:${codebase.id}`;
+    for await (const message of client.live({ channel, since, signal: context.output.closed })) {
+      if (message.kind === 'fact') {
+        await context.output.print(json === true ? `${JSON.stringify(message)}\n` : lineOf(message, await names.of(message.key)));
+      } else {
+        remark(context, message, client.url);
+      }
+    }
+  });
+}
+
+function remark(context: CliContext, message: Exclude<LiveMessage, { kind: 'fact' }>, url: string): void {
+  switch (message.kind) {
+    case 'listening': context.note(`Listening at ${url}. Ctrl-C ends.`); return;
+    case 'lost': context.note(`The connection was lost (${message.reason}); it is made again, and nothing is missed.`); return;
+    case 'resumed': context.note('Connected again.'); return;
+    case 'gap': context.note(`What came before ${message.position} is too much to catch up with, or of another log. "tekai status" shows how things stand; here it goes on from now.`); return;
+    case 'progress': return;
+    default: message satisfies never;
+  }
+}
+
+function lineOf({ time, type, data }: Extract<LiveMessage, { kind: 'fact' }>, name: string): string {
+  return `${time}  ${type.padEnd(20)}  ${printable(name)}  ${printable(describeFact(type, data))}`.trimEnd() + '\n';
+}
+
+/** Paths of codebases and names of sources by their ids; what is new is asked for once. */
+function createNames(client: Pick<ApiClient, 'codebases' | 'sources'>) {
+  const known = new Map<string, string>();
+  return {
+    async of(key: string): Promise<string> {
+      if (!known.has(key)) {
+        for await (const one of client.codebases()) known.set(one.id, one.path ?? one.id);
+        for (const one of await client.sources()) known.set(one.id, one.name);
+        if (!known.has(key)) known.set(key, key);
+      }
+      return known.get(key) ?? key;
+    },
+  };
+}

@@ -1,0 +1,58 @@
+import { Command } from 'commander';
+import { withCommonFlags } from './common-flags.ts';
+import type { CliContext } from './context.ts';
+import { addCodebaseCommands } from './commands/codebase.ts';
+import { addContentCommands } from './commands/content.ts';
+import { addParkedCommands } from './commands/parked.ts';
+import { addSourceCommands } from './commands/source.ts';
+import { addStatusCommand } from './commands/status.ts';
+import { addSyncCommand } from './commands/sync.ts';
+import { addTailCommand } from './commands/tail.ts';
+
+const EXAMPLES = `
+Examples:
+  tekai up                                       start the engine here, with everything it needs
+  tekai source add https://gitlab.example.com    make a GitLab known; asks for its token
+  tekai codebase add gitlab.example.com team/app follow a project of it
+  tekai ls app src                               what is in a folder, now
+  tekai cat app README.md --at 2026-01-31T12:00:00Z
+  tekai tail app                                 what happens, as it happens
+
+Where the engine is: --url, else TEKAI_URL, else this machine's port TEKAI_PORT (8080).
+Who you are: --token-file, else TEKAI_TOKEN, else the file access-token in TEKAI_STATE_DIR (.tekai).
+Exit codes: 0 done, 1 failed, 64 usage, 69 engine not reachable, 77 not authenticated, 78 configuration.
+`;
+
+export function createProgram(context: CliContext): Command {
+  const { options } = context;
+  const program = new Command('tekai')
+    .description('Keeps codebases from GitLab in sync, and answers what is in them.')
+    .version(options.version, '-V, --version')
+    .enablePositionalOptions()
+    .configureOutput({ writeOut: (text) => void options.stdout.write(text), writeErr: (text) => void options.stderr.write(text) })
+    .showHelpAfterError('("tekai help <command>" explains it)')
+    .exitOverride()
+    .addHelpText('after', EXAMPLES);
+  withCommonFlags(program);
+
+  program.command('up').argument('[services...]', 'all of them, unless named')
+    .description('run the engine in this terminal, until Ctrl-C')
+    .action(async (services: string[]) => { context.exitCode = await options.up(services); });
+  program.command('demo').argument('[words...]').allowUnknownOption()
+    .option('--once', 'end after the show').option('--repo <path>', 'show this repository')
+    .description('see it work: a simulated GitLab, an engine, and a real push')
+    .action(async (_words: string[], _flags: object, command: Command) => { context.exitCode = await options.demo(wordsBehind(command, options.argv)); });
+  addSourceCommands(program, context);
+  addCodebaseCommands(program, context);
+  addSyncCommand(program, context);
+  addStatusCommand(program, context);
+  addContentCommands(program, context);
+  addTailCommand(program, context);
+  addParkedCommands(program, context);
+  return program;
+}
+
+/** The demo reads its own arguments. */
+function wordsBehind(command: Command, argv: readonly string[]): readonly string[] {
+  return argv.slice(argv.indexOf(command.name()) + 1);
+}
