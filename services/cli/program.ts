@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { withCommonFlags } from './common-flags.ts';
+import { withCommonFlags } from './connection-flags.ts';
 import type { CliContext } from './context.ts';
 import { addCodebaseCommands } from './commands/codebase.ts';
 import { addContentCommands } from './commands/content.ts';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { CodebaseSummary } from '#schemas/api/codebases.ts';
 import { shortRef } from '#shared/api-client/describe-fact.ts';
-import { flagsOf, withCommonFlags } from '../common-flags.ts';
+import { flagsOf, withCommonFlags } from '../connection-flags.ts';
 import type { CliContext } from '../context.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { findSource } from '../find-named.ts';

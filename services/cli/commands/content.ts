@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { TreeEntryAnswer, TreePage } from '#schemas/api/content.ts';
 import type { PathGiven, WhichVersion } from '#shared/api-client/api-client.ts';
 import { shortId, shortRef } from '#shared/api-client/describe-fact.ts';
-import { flagsOf, withCommonFlags } from '../common-flags.ts';
+import { flagsOf, withCommonFlags } from '../connection-flags.ts';
 import type { CliContext } from '../context.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { findCodebase } from '../find-named.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { counted } from '#shared/api-client/describe-fact.ts';
-import { flagsOf, withCommonFlags } from '../common-flags.ts';
+import { flagsOf, withCommonFlags } from '../connection-flags.ts';
 import type { CliContext } from '../context.ts';
 import { findCodebase } from '../find-named.ts';
 import { ageInWords, table } from '../plain-text.ts';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { askSecret } from '../ask-secret.ts';
 import { secretFromFile } from '../connection.ts';
-import { flagsOf, withCommonFlags } from '../common-flags.ts';
+import { flagsOf, withCommonFlags } from '../connection-flags.ts';
 import type { CliContext } from '../context.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { ageInWords, table } from '../plain-text.ts';

@@ -3,7 +3,7 @@ import type { CodebaseDetail, CodebaseSummary } from '#schemas/api/codebases.ts'
 import type { SyncAnswer } from '#schemas/api/syncs.ts';
 import type { ApiClient } from '#shared/api-client/api-client.ts';
 import { counted, shortId, shortRef } from '#shared/api-client/describe-fact.ts';
-import { flagsOf, withCommonFlags } from '../common-flags.ts';
+import { flagsOf, withCommonFlags } from '../connection-flags.ts';
 import type { CliContext } from '../context.ts';
 import { findCodebase } from '../find-named.ts';
 import { ageInWords, printable, table } from '../plain-text.ts';

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { RefName } from '#schemas/brand.ts';
 import type { SyncAnswer } from '#schemas/api/syncs.ts';
 import { counted, shortId, shortRef } from '#shared/api-client/describe-fact.ts';
-import { flagsOf, withCommonFlags } from '../common-flags.ts';
+import { flagsOf, withCommonFlags } from '../connection-flags.ts';
 import type { CliContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { findCodebase } from '../find-named.ts';

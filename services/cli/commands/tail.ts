@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { ApiClient } from '#shared/api-client/api-client.ts';
 import { describeFact } from '#shared/api-client/describe-fact.ts';
 import type { LiveMessage } from '#shared/api-client/live.ts';
-import { flagsOf, withCommonFlags } from '../common-flags.ts';
+import { flagsOf, withCommonFlags } from '../connection-flags.ts';
 import type { CliContext } from '../context.ts';
 import { findCodebase } from '../find-named.ts';
 import { printable } from '../plain-text.ts';
