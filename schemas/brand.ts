@@ -32,8 +32,11 @@ export type PackId = Brand<string, 'PackId'>;
 export const packId = branded<z.ZodString, 'PackId'>(z.string().regex(/^[0-9a-f]{64}$/));
 
 export type RefName = Brand<string, 'RefName'>;
-/** A full ref name. GitLab caps names at 244 bytes; 1,024 leaves room for odd servers. */
-export const refName = branded<z.ZodString, 'RefName'>(z.string().regex(/^refs\/./).max(1_024));
+/**
+ * A full ref name, as git allows them: no spaces, control characters or `~^:?*[\`; and text that can be written down anywhere,
+ * so no half of a surrogate pair. GitLab caps names at 244 bytes; 1,024 leaves room for odd servers.
+ */
+export const refName = branded<z.ZodString, 'RefName'>(z.string().max(1_024).regex(/^refs\/[^\p{Cc}\p{Cs} ~^:?*[\\]+$/u, 'a full ref name such as refs/heads/main'));
 
 export type StreamName = Brand<string, 'StreamName'>;
 export const streamName = branded<z.ZodString, 'StreamName'>(z.string().regex(/^[a-z]+-[A-Za-z0-9_-]+$/).max(256));

@@ -14,6 +14,9 @@ export const syncIdOf = (cause: FactId, codebase: CodebaseId, ref: RefName) => v
 export const sourceIdOf = (actorId: string, idempotencyKey: string) => v5(`source\n${actorId}\n${idempotencyKey}`, COMMANDS) as SourceId;
 const COMMANDS = '7d3f0b1e-9a55-4c0e-8d52-0f6c1f4ab1d9';
 
+/** A command that may be repeated before anybody has seen it makes the same fact each time. */
+export const commandFactId = (stream: StreamName, digest: string) => v5(`${stream}\n${digest}`, COMMANDS) as FactId;
+
 /** A delivery's own id: its key where that is a UUID, else the UUID that follows from it. */
 export const deliveryIdOf = (source: SourceId, key: string) => (isUuid(key) ? key.toLowerCase() : v5(key, source));
 

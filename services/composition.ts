@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import type { Pool } from 'pg';
@@ -131,7 +132,11 @@ async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pi
     services: {
       ingress: () => startIngress({ log, query, sources, vault, openGitLab, bus, door, access, logger, now, sleep }, { spoolDirectory: in_('spool'), spoolBytesMax: SPOOL_BYTES_MAX, publicUrl }),
       scheduler: () => startScheduler({ log, sources, openGitLab, publicUrl, bus, now }, { concurrency: CONCURRENCY.scheduler }),
-      fetcher: () => startFetcher({ log, bus, query, sources, openGitLab, transport, index, reader, blobs, workDirectory: in_('work'), now, sleep }, { concurrency: CONCURRENCY.fetcher }),
+      fetcher: async () => {
+        // What a killed fetcher was packing is of no use to anybody.
+        await rm(in_('work'), { recursive: true, force: true });
+        return startFetcher({ log, bus, query, sources, openGitLab, transport, index, reader, blobs, workDirectory: in_('work'), now, sleep }, { concurrency: CONCURRENCY.fetcher });
+      },
       scanner: () => startScanner({ log, bus, blobs, index, now }, { concurrency: CONCURRENCY.scanner }),
       'storage-writer': () => startStorageWriter({ log, bus, blobs, index, reader, now }, { concurrency: CONCURRENCY['storage-writer'] }),
       projector: () => startProjector({ log, pool: pools.work, projected, logger, sleep }),

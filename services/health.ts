@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Request, RequestHandler, Response } from 'express';
 import { withDeadline } from '#shared/runtime/deadline.ts';
+import { portTaken } from '#shared/runtime/http-door.ts';
 import type { Engine } from './composition.ts';
 
 /** A loop that is held up longer than this answers nobody in time. */
@@ -65,14 +66,14 @@ export function createHealth({ checks, version }: { checks: Engine['checks']; ve
         });
       });
       internal.listen(port, '0.0.0.0');
-      await once(internal, 'listening');
+      await once(internal, 'listening').catch((error: unknown) => { throw portTaken('TEKAI_INTERNAL_PORT', port, error); });
       const address = internal.address();
       return typeof address === 'object' && address !== null ? address.port : port;
     },
     stopping: () => { isStopping = true; },
     async close() {
       loop.disable();
-      if (internal === undefined) return;
+      if (internal?.listening !== true) return;
       internal.close();
       internal.closeAllConnections();
       await once(internal, 'close');

@@ -3,7 +3,7 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import type { Settings } from '#shared/runtime/settings.ts';
 import { compose, SERVICE_NAMES, type Engine, type ServiceName } from './composition.ts';
-import { createHealth, type Version } from './health.ts';
+import { createHealth, type Health, type Version } from './health.ts';
 
 export interface RunningEngine {
   readonly port: number;
@@ -26,30 +26,32 @@ export async function runEngine(options: RunOptions): Promise<RunningEngine> {
   mkdirSync(settings.stateDir, { recursive: true });
   const engine = await compose(options);
   const running: RunningService[] = [];
+  const health = createHealth({ checks: engine.checks, version: { ...options.version, services: options.names } });
   try {
-    const health = createHealth({ checks: engine.checks, version: { ...options.version, services: options.names } });
     engine.door.use(health.handler);
     for (const name of SERVICE_NAMES) if (options.names.includes(name)) running.push(await engine.services[name]());
     const internalPort = await health.listen(settings.internalPort);
     const port = await engine.door.listen(settings.port);
     logger.info({ port, internalPort, services: running.map((service) => service.name) }, 'up');
-    return { port, internalPort, givenUp: engine.givenUp, stop: () => stopEngine({ engine, running, logger }, health) };
+    return { port, internalPort, givenUp: engine.givenUp, stop: () => stopEngine({ engine, running, health, logger }) };
   } catch (error) {
-    await stopEngine({ engine, running, logger });
+    await stopEngine({ engine, running, health, logger });
     throw error;
   }
 }
 
+interface Stopping { readonly engine: Engine; readonly running: readonly RunningService[]; readonly health: Health; readonly logger: Logger }
+
 /** Doors close first, readers last, so that nothing accepted is left unread. */
-async function stopEngine({ engine, running, logger }: { engine: Engine; running: readonly RunningService[]; logger: Logger }, health?: ReturnType<typeof createHealth>): Promise<void> {
-  health?.stopping();
+async function stopEngine({ engine, running, health, logger }: Stopping): Promise<void> {
+  health.stopping();
   // Takes nothing new from here on; resolves once the notifier has let its sockets go.
   const closed = engine.door.close();
   for (const service of running) {
     await service.stop().catch((error: unknown) => logger.error({ error, service: service.name }, 'a service did not stop cleanly'));
   }
   await closed;
-  await health?.close();
+  await health.close();
   await engine.close();
   logger.info('down');
 }

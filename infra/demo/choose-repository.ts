@@ -43,8 +43,10 @@ async function whatIsAt(git: Git, folder: string): Promise<Found> {
   if ((await ask('rev-parse', '--is-shallow-repository')) === 'true') return { kind: 'none', why: 'the clone is shallow: "git fetch --unshallow" completes it' };
   const commits = await ask('rev-list', '--count', 'HEAD');
   if (commits === undefined || commits === '0') return { kind: 'none', why: 'it has no commit yet' };
-  const files = (await ask('ls-tree', '-r', '--name-only', '-z', 'HEAD'))?.split('\0').length ?? 1;
-  return { kind: 'history', top: (await ask('rev-parse', '--show-toplevel')) ?? folder, about: `${Number(commits).toLocaleString('en')} commits, ${(files - 1).toLocaleString('en')} files` };
+  // Too long a list is no answer: then nothing is said of it.
+  const files = (await ask('ls-tree', '-r', '--name-only', '-z', 'HEAD'))?.split('\0');
+  const about = `${Number(commits).toLocaleString('en')} commits${files === undefined ? '' : `, ${(files.length - 1).toLocaleString('en')} files`}`;
+  return { kind: 'history', top: (await ask('rev-parse', '--show-toplevel')) ?? folder, about };
 }
 
 async function copied({ git, folder }: ChooseRepository, { from, name, about }: { from: string; name: string; about: string }): Promise<ChosenRepository> {

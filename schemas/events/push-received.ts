@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { codebaseId, gitlabProjectId, sourceId } from '../brand.ts';
+import { codebaseId, gitlabProjectId, refName, sourceId } from '../brand.ts';
 import { defineFact } from './fact.ts';
 
 /** A commit id as a payload names it: all zeros for "no commit". Never trusted, only expected. */
 const hintedCommit = z.string().regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/);
 
-export const refHint = z.object({ ref: z.string().max(1_024), before: hintedCommit.nullable(), after: hintedCommit.nullable() });
+export const refHint = z.object({ ref: refName, before: hintedCommit.nullable(), after: hintedCommit.nullable() });
 export type RefHint = z.infer<typeof refHint>;
 
 /** What is known of a delivery's raw body, which itself lies in ingress's table `deliveries`. */

@@ -23,9 +23,18 @@ export type Decision =
 /** How long GitLab may show an older state than its own hook spoke of; then the hint is given up, and said to be. */
 const LAG_MS_MAX = 60_000;
 
+export interface DecideHead {
+  readonly observed: Observed;
+  readonly known: Head | undefined;
+  readonly expected: Expected;
+  /** Where the hints say the ref came from. */
+  readonly befores: readonly (string | null)[];
+  readonly sinceFirstMs: number;
+}
+
 /** What to do about a ref: the whole rule, without asking anybody. */
-export function decideHead({ observed, known, expected, sinceFirstMs }: { observed: Observed; known: Head | undefined; expected: Expected; sinceFirstMs: number }): Decision {
-  const hintReached = isReached(observed, expected);
+export function decideHead({ observed, known, expected, sinceFirstMs, befores }: DecideHead): Decision {
+  const hintReached = isReached(observed, expected, befores);
   const isNew = known === undefined || known.isDeleted || known.commit !== (observed.commit ?? null);
   const mayLag = hintReached === false && sinceFirstMs < LAG_MS_MAX;
 
@@ -46,10 +55,12 @@ export function decideHead({ observed, known, expected, sinceFirstMs }: { observ
 }
 
 /** Null when the hint named nothing. A commit that GitLab knows and that is not the head was passed by already. */
-function isReached({ commit, isExpectedKnown }: Observed, expected: Expected): boolean | null {
+function isReached({ commit, isExpectedKnown }: Observed, expected: Expected, befores: readonly (string | null)[]): boolean | null {
   if (expected === null) return null;
   if (expected === 'deleted') return true; // Gone, or there again: GitLab's present word either way.
-  return commit === expected || isExpectedKnown === true;
+  if (commit === expected) return true;
+  // Still where the hint says it was: GitLab is behind, even if it knows the commit from another branch.
+  return isExpectedKnown === true && (commit === undefined || !befores.includes(commit));
 }
 
 /** Half a second at first, growing with the wait: about ten looks in a minute. */

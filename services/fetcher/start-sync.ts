@@ -62,7 +62,7 @@ export async function startSync(deps: StartSyncDeps, start: StartSync): Promise<
   const observed = await observe(deps, asked.gitlab, start);
   if ('outcome' in observed) return observed.outcome;
   const known = (await deps.heads.of(start.codebase)).get(plan.ref);
-  const decision = decideHead({ observed, known, expected: expectedOf(start.hints), sinceFirstMs: start.handling.sinceFirstMs });
+  const decision = decideHead({ observed, known, expected: expectedOf(start.hints), sinceFirstMs: start.handling.sinceFirstMs, befores: start.hints.map((hint) => hint.before) });
   const seen = { defaultRef: defaultRefOf(observed.project), observedAt: observed.at.toISOString() };
 
   switch (decision.kind) {

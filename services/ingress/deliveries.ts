@@ -14,6 +14,9 @@ export interface DeliveryRow {
 const ROWS_MAX = 64;
 const BYTES_MAX = 32 * 1_048_576;
 
+/** Deliveries of that month came before its partition did: they stay where they are, and so does the month. */
+const CATCH_ALL_HAS_ROWS = '23514';
+
 export interface Deliveries {
   /** Durable once resolved. The same delivery again leaves the first body. @throws Unavailable */
   write(row: DeliveryRow): Promise<void>;
@@ -30,9 +33,9 @@ export function createDeliveries(query: Query): Deliveries {
     async commit(rows) {
       await query(
         `insert into deliveries (delivery_id, source_id, received_at, headers, body)
-         select distinct on (d.delivery_id) d.* from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::bytea[])
+         select distinct on (d.delivery_id, d.source_id) d.* from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::bytea[])
            as d(delivery_id, source_id, received_at, headers, body)
-         where not exists (select from deliveries known where known.delivery_id = d.delivery_id)`,
+         where not exists (select from deliveries known where known.delivery_id = d.delivery_id and known.source_id = d.source_id)`,
         [rows.map((r) => r.deliveryId), rows.map((r) => r.sourceId), rows.map((r) => r.receivedAt), rows.map((r) => JSON.stringify(r.headers)), rows.map((r) => r.body)]);
       return rows.map(() => undefined);
     },
@@ -44,7 +47,8 @@ export function createDeliveries(query: Query): Deliveries {
       for (const ahead of [0, 1]) {
         const from = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead, 1)).toISOString().slice(0, 10);
         const to = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead + 1, 1)).toISOString().slice(0, 10);
-        await query(`create table if not exists deliveries_${from.slice(0, 7).replace('-', '_')} partition of deliveries for values from ('${from}') to ('${to}')`);
+        await query(`create table if not exists deliveries_${from.slice(0, 7).replace('-', '_')} partition of deliveries for values from ('${from}') to ('${to}')`)
+          .catch((error: unknown) => { if ((error as { code?: string }).code !== CATCH_ALL_HAS_ROWS) throw error; });
       }
     },
   };

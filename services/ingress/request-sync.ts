@@ -1,7 +1,7 @@
 import type { CodebaseId, FactId, SyncId } from '#schemas/brand.ts';
 import type { RequestSync } from '#schemas/commands/commands.ts';
 import type { Fact } from '#schemas/events/facts.ts';
-import { commandStream, syncIdOf } from '#schemas/ids.ts';
+import { commandFactId, commandStream, syncIdOf } from '#schemas/ids.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import type { SecretVault } from '#shared/secrets/secret-vault.ts';
@@ -26,11 +26,14 @@ export async function onRequestSync(deps: RequestSyncDeps, codebaseId: CodebaseI
   const { actor, key } = body;
   const ref = body.ref ?? null;
   const digest = deps.vault.digest(JSON.stringify({ codebaseId, ref }));
+  const stream = commandStream(actor.id, key);
   const fact = newFact({
+    // The same command makes the same fact: repeated while the first still lies in the spool, it names the same cause.
+    id: commandFactId(stream, digest),
     type: 'sync.requested', key: codebaseId, actor, correlationId: key, causationId: null, time: deps.now(),
     data: { codebaseId, ref, command: { id: key, digest } },
   });
-  const accepted = await deps.acceptance.accept({ stream: commandStream(actor.id, key), fact, delivery: null });
+  const accepted = await deps.acceptance.accept({ stream, fact, delivery: null });
   switch (accepted.kind) {
     case 'full': throw new Problem(503, 'spool-full', 'The log is away and the spool is full; nothing was taken.', { retryAfterS: accepted.retryAfterS });
     case 'recorded':

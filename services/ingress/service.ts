@@ -8,6 +8,7 @@ import { requireAccess, type Access } from '#shared/runtime/access.ts';
 import type { HttpDoor } from '#shared/runtime/http-door.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { Query } from '#shared/postgres/query.ts';
+import { withDeadline } from '#shared/runtime/deadline.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { idempotencyKeyOf, parseBody, readJson } from '#shared/runtime/read-body.ts';
 import { readRaw } from '#shared/runtime/read-raw.ts';
@@ -83,6 +84,7 @@ export async function start(deps: IngressDeps, config: IngressConfig): Promise<R
   });
   deps.door.use(router);
 
+  await withDeadline(deliveries.prepareMonths(now()), { ms: MONTHS_FIRST_MS_MAX, dependency: 'database' }).catch((error: unknown) => logger.warn({ error }, 'the partitions of deliveries wait for the database'));
   const drained = drainForever({ spool, acceptance, logger, signal: stopping.signal, sleep: deps.sleep });
   const months = keepMonths(deliveries, deps, stopping.signal);
   return { name: 'ingress', stop: async () => { stopping.abort(); await Promise.all([drained, months]); await spool.close(); } };
@@ -100,6 +102,8 @@ function contextOf(request: Request, response: Response): CommandContext {
 /** Twice a day, so that a month never begins without its partition. */
 const MONTHS_EVERY_MS = 12 * 3_600_000;
 const MONTHS_RETRY_MS = 5_000;
+/** The door opens without them if need be: there is a partition that catches all. */
+const MONTHS_FIRST_MS_MAX = 5_000;
 
 async function keepMonths(deliveries: Deliveries, { now, sleep, logger }: IngressDeps, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {

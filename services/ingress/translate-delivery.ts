@@ -1,4 +1,4 @@
-import { gitlabProjectId, type GitLabProjectId } from '#schemas/brand.ts';
+import { gitlabProjectId, refName, type GitLabProjectId } from '#schemas/brand.ts';
 import type { RefHint } from '#schemas/events/push-received.ts';
 import { webhookBody, type WebhookBody } from '#schemas/gitlab/webhook.ts';
 
@@ -8,8 +8,9 @@ export type Meaning =
   | { readonly kind: 'hint'; readonly about: 'members' | 'projects'; readonly event: string; readonly project: GitLabProjectId | null }
   | { readonly kind: 'ignored'; readonly reason: string };
 
-/** A push of more refs than this is taken as "look at every followed ref": the fact stays under 1 MiB. */
+/** A push of more refs, or of longer names, is taken as "look at every followed ref": the fact stays well under 1 MiB. */
 const REFS_MAX = 2_000;
+const REFS_BYTES_MAX = 512 * 1_024;
 
 const PUSHES = new Set(['push', 'tag_push', 'repository_update']);
 const MEMBERS = /^user_(add_to|remove_from|update_for)_(team|group)$/;
@@ -43,14 +44,14 @@ function pushOf(body: WebhookBody, event: string): Meaning {
   if (project === undefined) return ignored(`a ${event.slice(0, 100)} without a project_id`);
   const named = body.changes ?? (body.ref === undefined ? [] : [{ ref: body.ref, before: body.before, after: body.after }]);
   const refs = named.map(hintOf);
-  const areUsable = refs.length > 0 && refs.length <= REFS_MAX && refs.every((hint) => hint !== undefined);
+  const areUsable = refs.length > 0 && refs.length <= REFS_MAX && refs.every((hint) => hint !== undefined) && Buffer.byteLength(JSON.stringify(refs)) <= REFS_BYTES_MAX;
   // An authentic push that names no ref we can use is still a hint: every followed ref is looked at.
   return { kind: 'push', project, refs: areUsable ? refs : [] };
 }
 
 function hintOf({ ref, before, after }: { ref?: string | undefined; before?: string | undefined; after?: string | undefined }): RefHint | undefined {
-  if (ref === undefined || !/^refs\/./.test(ref) || ref.length > 1_024) return undefined;
-  return { ref, before: commitOrNull(before), after: commitOrNull(after) };
+  const name = refName.safeParse(ref);
+  return !name.success ? undefined : { ref: name.data, before: commitOrNull(before), after: commitOrNull(after) };
 }
 
 const commitOrNull = (value: string | undefined) => (value !== undefined && /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(value) ? value : null);

@@ -24,8 +24,9 @@ export interface QueryApiDeps {
 export async function start(deps: QueryApiDeps): Promise<RunningService> {
   const withEpoch = { ...deps, epoch: await deps.log.epoch() };
   const isKnown = requireAccess(deps.access);
+  // Whatever the path looks like: routers match in ways of their own (`/V1/…`), and what they serve is for the known only.
   const onlyReads = (handler: RequestHandler): RequestHandler => (request, response, next) =>
-    ((request.method === 'GET' || request.method === 'HEAD') && request.path.startsWith('/v1/') ? handler(request, response, next) : next());
+    (request.method === 'GET' || request.method === 'HEAD' ? handler(request, response, next) : next());
   deps.door.use(onlyReads(isKnown));
   deps.door.use(contentRoutes(withEpoch));
   deps.door.use(codebaseRoutes(withEpoch));

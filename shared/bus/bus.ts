@@ -24,7 +24,7 @@ export interface Handling {
 }
 
 export interface Consumer {
-  /** Names the checkpoint: two consumers of one group share the work, two groups each get everything. */
+  /** Names the checkpoint: two groups each get everything. Over Kafka consumers of one group share the work; the embedded bus gives each of them all of it. */
   readonly group: string;
   readonly types: readonly FactType[];
   /** How many keys are worked on at once. */

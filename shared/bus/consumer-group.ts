@@ -33,6 +33,8 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
   const wanted = new Set<string>(consumer.types);
   let slotsUsed = 0;
   let savedCheckpoint: Position | undefined;
+  /** We were stopped while the store was away: what should stand there does not, so the checkpoint must not pass it. */
+  let hasLeftUndone = false;
   let wakeWhenRoom: (() => void) | undefined;
 
   return { group: consumer.group, ended: run(), lookForRedriven };
@@ -59,6 +61,8 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
   async function takeIn(recorded: Recorded, before: Position): Promise<void> {
     if (parkedKeys.has(recorded.key)) {
       await untilStored(() => store.park(consumer.group, recorded.key, [{ fact: recorded, reason: null }], now().toISOString()));
+      // Redriven while we wrote: it must follow the others, before what comes next.
+      if (!parkedKeys.has(recorded.key)) await untilStored(async () => { await store.redrive(consumer.group, recorded.key); await lookForRedriven(); });
       return;
     }
     lanes.add(entryOf(recorded, before, false));
@@ -75,8 +79,10 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
   }
 
   async function lookForRedriven(): Promise<void> {
-    const facts = await store.redriven(consumer.group);
-    for (const recorded of facts) {
+    // What arrived between somebody's redrive and our noticing was parked behind it: it is redriven with the rest.
+    const noticed = new Set((await store.redriven(consumer.group)).map((recorded) => recorded.key).filter((key) => parkedKeys.has(key)));
+    for (const key of noticed) await store.redrive(consumer.group, key);
+    for (const recorded of await store.redriven(consumer.group)) {
       if (redrivenSeen.has(recorded.position)) continue;
       redrivenSeen.add(recorded.position);
       parkedKeys.delete(recorded.key);
@@ -109,7 +115,8 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
     const waiting = lanes.behind(entry).flatMap((other) => (other.fact === undefined ? [] : [other.fact]));
     try {
       const outcome = await consumer.handle(entry.fact, { waiting, sinceFirstMs: now().getTime() - entry.firstHandledAt, isRedriven: entry.isRedriven, signal });
-      if (outcome.kind !== 'retry') entry.failures = 0;
+      entry.failures = 0;
+      entry.waits = 0;
       return outcome;
     } catch (error) {
       return outcomeOfError(entry, error);
@@ -119,8 +126,13 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
   function outcomeOfError(entry: Entry, error: unknown): Outcome {
     if (signal.aborted) return { kind: 'retry', afterMs: 0, reason: 'stopping' };
     const backoffMs = BACKOFF_MS[Math.min(entry.failures, BACKOFF_MS.length - 1)] ?? 30_000;
+    if (error instanceof Unavailable) {
+      // No fault of the fact: however often, it never counts towards parking.
+      const waitMs = BACKOFF_MS[Math.min(entry.waits, BACKOFF_MS.length - 1)] ?? 30_000;
+      entry.waits += 1;
+      return { kind: 'retry', afterMs: error.retryAfterMs ?? waitMs, reason: error.message };
+    }
     entry.failures += 1;
-    if (error instanceof Unavailable) return { kind: 'retry', afterMs: error.retryAfterMs ?? backoffMs, reason: error.message };
     logger.error({ error, group: consumer.group, key: entry.recorded.key, fact: entry.recorded.id, failures: entry.failures }, 'a fact could not be worked on');
     if (entry.failures < FAILURES_MAX) return { kind: 'retry', afterMs: backoffMs, reason: String(error) };
     return { kind: 'park', reason: `failed ${entry.failures} times: ${String(error)}` };
@@ -174,7 +186,7 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
 
   async function saveCheckpoint(): Promise<void> {
     const checkpoint = lanes.checkpoint();
-    if (checkpoint === undefined || checkpoint === savedCheckpoint) return;
+    if (hasLeftUndone || checkpoint === undefined || checkpoint === savedCheckpoint) return;
     await store.saveCheckpoint(consumer.group, checkpoint);
     savedCheckpoint = checkpoint;
   }
@@ -185,7 +197,10 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
       try {
         return await step();
       } catch (error) {
-        if (signal.aborted) return undefined;
+        if (signal.aborted) {
+          hasLeftUndone = true;
+          return undefined;
+        }
         logger.warn({ error, group: consumer.group }, 'the bus waits for its store');
         await sleep(BACKOFF_MS[Math.min(failures, BACKOFF_MS.length - 1)] ?? 30_000, signal);
       }
@@ -202,7 +217,7 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
 
 function entryOf(recorded: Recorded, before: Position, isRedriven: boolean): Entry {
   const parsed = parse(recorded);
-  return { recorded, ...parsed, before, isRedriven, isAside: false, firstHandledAt: undefined, failures: 0 };
+  return { recorded, ...parsed, before, isRedriven, isAside: false, firstHandledAt: undefined, failures: 0, waits: 0 };
 }
 
 function parse(recorded: Recorded): { fact: Fact | undefined; unreadable: string | undefined } {

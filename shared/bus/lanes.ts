@@ -15,6 +15,8 @@ export interface Entry {
   isAside: boolean;
   firstHandledAt: number | undefined;
   failures: number;
+  /** How often in a row a dependency was away. */
+  waits: number;
 }
 
 interface Lane {

@@ -54,7 +54,7 @@ export class ObjectDamaged extends Error {
   readonly place: ObjectPlace;
 
   constructor(place: ObjectPlace, detail: string, cause?: unknown) {
-    super(`object ${place.id} is damaged in pack ${place.pack}, block at ${place.blockOffset}: ${detail}; sync a codebase that has it again to write it anew, or restore the pack from a copy`, { cause });
+    super(`object ${place.id} is damaged in pack ${place.pack}, block at ${place.blockOffset}: ${detail}; restore that pack from a backup`, { cause });
     this.place = place;
   }
 }

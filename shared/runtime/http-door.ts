@@ -57,7 +57,7 @@ export function createHttpDoor({ logger, host = '0.0.0.0' }: { readonly logger: 
     onUpgrade: (path, handler) => void upgrades.set(path, handler),
     async listen(port) {
       server.listen(port, host);
-      await once(server, 'listening').catch((error: unknown) => { throw portTaken(port, error); });
+      await once(server, 'listening').catch((error: unknown) => { throw portTaken('TEKAI_PORT', port, error); });
       return (server.address() as AddressInfo).port;
     },
     async close() {
@@ -72,7 +72,8 @@ export function createHttpDoor({ logger, host = '0.0.0.0' }: { readonly logger: 
   };
 }
 
-function portTaken(port: number, error: unknown): Error {
+/** An error that says which setting to change. */
+export function portTaken(setting: string, port: number, error: unknown): Error {
   if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return error as Error;
-  return new Error(`Port ${port} is taken by another program. Stop it, or set TEKAI_PORT (and TEKAI_INTERNAL_PORT) to free ones.`, { cause: error });
+  return new Error(`Port ${port} is taken by another program. Stop that, or set ${setting} to a free port.`, { cause: error });
 }

@@ -11,6 +11,8 @@ export interface FactParts<Type extends FactType> {
   readonly correlationId: string;
   readonly causationId: FactId | null;
   readonly time: Date;
+  /** Only for facts that must have the same id each time they are made. */
+  readonly id?: FactId;
 }
 
 const versions = new Map<string, number>(FACTS.map((definition) => [definition.type, definition.schemaVersion]));
@@ -21,7 +23,7 @@ const versions = new Map<string, number>(FACTS.map((definition) => [definition.t
  */
 export function newFact<Type extends FactType>(parts: FactParts<Type>): NewFact<Type> {
   const { time, ...rest } = parts;
-  return parseFact({ ...rest, id: randomUUID(), schemaVersion: versions.get(parts.type) ?? 1, time: time.toISOString() }) as unknown as NewFact<Type>;
+  return parseFact({ id: randomUUID(), ...rest, schemaVersion: versions.get(parts.type) ?? 1, time: time.toISOString() }) as unknown as NewFact<Type>;
 }
 
 /** A fact that follows from another: same key, same correlation. */

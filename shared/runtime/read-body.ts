@@ -5,7 +5,14 @@ import { Problem } from './problem.ts';
 /** Commands are small; only archives of patterns and a CA come near it. */
 const JSON_BYTES_MAX = 512 * 1_024;
 
-export const readJson: RequestHandler = express.json({ limit: JSON_BYTES_MAX, strict: true, type: ['application/json', 'application/*+json'] });
+const parseJson = express.json({ limit: JSON_BYTES_MAX, strict: true, type: ['application/json', 'application/*+json'] });
+
+/** A command's body. One that is no JSON is refused, never passed over. */
+export const readJson: RequestHandler = (request, response, next) => {
+  const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
+  if (hasBody && request.is(['application/json', 'application/*+json']) === false) throw new Problem(415, 'not-json', 'Send the body as JSON, with Content-Type: application/json.');
+  parseJson(request, response, next);
+};
 
 /** The body as the schema wants it. @throws Problem 422 with every field that is wrong. */
 export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {

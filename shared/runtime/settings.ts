@@ -27,7 +27,7 @@ export class WrongSettings extends Error {
   }
 }
 
-const KNOWN = ['TEKAI_STATE_DIR', 'TEKAI_PORT', 'TEKAI_INTERNAL_PORT', 'TEKAI_PUBLIC_URL', 'TEKAI_DATABASE_URL', 'TEKAI_LOG_LEVEL', 'TEKAI_URL', 'TEKAI_TOKEN'];
+const KNOWN = ['TEKAI_STATE_DIR', 'TEKAI_PORT', 'TEKAI_INTERNAL_PORT', 'TEKAI_PUBLIC_URL', 'TEKAI_DATABASE_URL', 'TEKAI_LOG_LEVEL', 'TEKAI_URL', 'TEKAI_TOKEN', 'TEKAI_GITLAB_TOKEN', 'TEKAI_COMMIT'];
 
 /**
  * Reads the settings from the environment. Empty means not set.
