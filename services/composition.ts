@@ -19,6 +19,7 @@ import { createPostgresReadStore } from '#shared/read-store/postgres-read-store.
 import { createTokenAccess, loadOrCreateToken } from '#shared/runtime/access.ts';
 import { createHttpDoor, type HttpDoor } from '#shared/runtime/http-door.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { createMetrics, type Metrics } from '#shared/runtime/metrics.ts';
 import { createPositionSignal } from '#shared/runtime/position-signal.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import type { Settings } from '#shared/runtime/settings.ts';
@@ -47,6 +48,7 @@ const CONCURRENCY = { fetcher: 8, scanner: 2, 'storage-writer': 2, scheduler: 4 
 
 export interface Engine {
   readonly door: HttpDoor;
+  readonly metrics: Metrics;
   readonly services: Readonly<Record<ServiceName, () => Promise<RunningService>>>;
   /** What must answer for the engine to be ready: the reason when it does not. */
   readonly checks: Readonly<Record<string, () => Promise<void>>>;
@@ -72,13 +74,14 @@ export async function compose({ settings, logger, signal }: ComposeOptions): Pro
       work: createPool(url, { connectionsMax: CONNECTIONS.work, applicationName: 'tekai-work', statementMsMax: 600_000 }),
       read: createPool(url, { connectionsMax: CONNECTIONS.read, applicationName: 'tekai-read' }),
     };
-    const { door, services } = await wire({ settings, logger, pools, token, in_ });
+    const endPools = () => Promise.all(Object.values(pools).map((pool) => pool.end()));
+    const { door, metrics, services } = await wire({ settings, logger, pools, token, in_ }).catch(async (error: unknown) => { await endPools(); throw error; });
     return {
-      door, services,
+      door, metrics, services,
       checks: { database: async () => void (await createQuery(pools.read)('select 1')) },
       givenUp: embedded?.givenUp ?? new Promise(() => undefined),
       async close() {
-        await Promise.all(Object.values(pools).map((pool) => pool.end()));
+        await endPools();
         await embedded?.stop();
       },
     };
@@ -108,7 +111,7 @@ interface Wiring {
   readonly in_: (name: string) => string;
 }
 
-async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pick<Engine, 'door' | 'services'>> {
+async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pick<Engine, 'door' | 'metrics' | 'services'>> {
   const log = createPostgresEventLog({ pool: pools.log });
   const bus = createLogBus({ log, store: createPostgresGroupStore({ pool: pools.work }), logger, now, sleep });
   const blobs = await createDiskBlobStore({ directory: in_('blobs') });
@@ -125,12 +128,13 @@ async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pi
   const projected = createPositionSignal();
   const door = createHttpDoor({ logger });
   const access = createTokenAccess(token);
+  const metrics = createMetrics();
   const { publicUrl } = settings;
 
   return {
-    door,
+    door, metrics,
     services: {
-      ingress: () => startIngress({ log, query, sources, vault, openGitLab, bus, door, access, logger, now, sleep }, { spoolDirectory: in_('spool'), spoolBytesMax: SPOOL_BYTES_MAX, publicUrl }),
+      ingress: () => startIngress({ log, query, sources, vault, openGitLab, bus, door, access, logger, metrics, now, sleep }, { spoolDirectory: in_('spool'), spoolBytesMax: SPOOL_BYTES_MAX, publicUrl }),
       scheduler: () => startScheduler({ log, sources, openGitLab, publicUrl, bus, now }, { concurrency: CONCURRENCY.scheduler }),
       fetcher: async () => {
         // What a killed fetcher was packing is of no use to anybody.

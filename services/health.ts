@@ -15,7 +15,7 @@ const CACHED_MS = 1_000;
 export interface Health {
   /** `/livez`, `/readyz`, `/version` and `/`, without details: they are for everybody. */
   readonly handler: RequestHandler;
-  /** The same with reasons, for the internal port. */
+  /** The same with reasons, and `/metrics`, for the internal port. */
   listen(port: number): Promise<number>;
   /** From here on `readyz` says no. */
   stopping(): void;
@@ -24,7 +24,7 @@ export interface Health {
 
 export interface Version { readonly version: string; readonly commit: string; readonly node: string; readonly services: readonly string[] }
 
-export function createHealth({ checks, version }: { checks: Engine['checks']; version: Version }): Health {
+export function createHealth({ checks, metrics, version }: Pick<Engine, 'checks' | 'metrics'> & { version: Version }): Health {
   const loop = monitorEventLoopDelay();
   loop.enable();
   let isStopping = false;
@@ -53,6 +53,12 @@ export function createHealth({ checks, version }: { checks: Engine['checks']; ve
     }
   }
 
+  async function answerInside(path: string): Promise<{ status: number; type: string; text: string }> {
+    if (path === '/metrics') return { status: 200, ...(await metrics.render()) };
+    const found = await answer(path);
+    return { status: found?.status ?? 404, type: 'application/json', text: JSON.stringify({ ...found?.body, reasons: found?.reasons }) };
+  }
+
   return {
     handler: async (request: Request, response: Response, next) => {
       const found = request.method === 'GET' ? await answer(request.path) : undefined;
@@ -61,9 +67,7 @@ export function createHealth({ checks, version }: { checks: Engine['checks']; ve
     },
     async listen(port) {
       internal = createServer((request, response) => {
-        void answer(request.url ?? '').then((found) => {
-          response.writeHead(found?.status ?? 404, { 'content-type': 'application/json' }).end(JSON.stringify({ ...found?.body, reasons: found?.reasons }));
-        });
+        void answerInside(request.url ?? '').then(({ status, type, text }) => response.writeHead(status, { 'content-type': type }).end(text));
       });
       internal.listen(port, '0.0.0.0');
       await once(internal, 'listening').catch((error: unknown) => { throw portTaken('TEKAI_INTERNAL_PORT', port, error); });

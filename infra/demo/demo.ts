@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createApiClient, type ApiClient } from '#shared/api-client/api-client.ts';
 import { choosePorts } from './choose-ports.ts';
@@ -50,7 +49,9 @@ export async function runDemo(options: DemoOptions): Promise<Shown> {
   options.started(engine.program);
   show.line(`  engine            ${engine.url}  ready after ${((performance.now() - began) / 1_000).toFixed(1)} s, state in ${stateDir}`);
 
-  const work = mkdtempSync(path.join(tmpdir(), 'tekai-demo-'));
+  const work = path.join(stateDir, 'demo-work');
+  rmSync(work, { recursive: true, force: true });
+  mkdirSync(work);
   try {
     const git = createGit(work);
     const client = createApiClient(engine);
@@ -147,11 +148,10 @@ const HOOK_MS_MAX = 30_000;
 /** The webhook is made beside the first sync; a push before it would be told to nobody. */
 async function untilHooked(client: ApiClient, codebase: string): Promise<void> {
   const deadline = AbortSignal.timeout(HOOK_MS_MAX);
-  for await (const message of client.live({ channel: `codebase:${codebase}`, signal: deadline })) {
+  for await (const _message of client.live({ channel: `codebase:${codebase}`, signal: deadline })) {
     const { hook } = await client.codebase(codebase);
     if (hook.state === 'installed') return;
     if (hook.state === 'refused') throw new DemoFailed(`GitLab refused the webhook: ${hook.reason ?? ''}`);
-    void message;
   }
   throw new DemoFailed(`The webhook was not made within ${HOOK_MS_MAX / 1_000} s: "tekai status" shows why.`);
 }

@@ -1,4 +1,4 @@
-import { createWriteStream, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DemoFailed } from './demo-failed.ts';
@@ -22,7 +22,6 @@ export async function startEngine({ stateDir, ports, env }: { stateDir: string; 
     name: 'engine', program: 'services/main', words: ['up'], stateDir, logFile,
     env: { ...withoutOurs(env), TEKAI_STATE_DIR: stateDir, TEKAI_PORT: String(ports.engine), TEKAI_INTERNAL_PORT: String(ports.internal) },
   });
-  program.child.stdout?.pipe(createWriteStream(logFile, { flags: 'a', mode: 0o600 }));
   const url = `http://127.0.0.1:${ports.engine}`;
   let end: string | undefined;
   void program.ended.then((how) => { end = how; });

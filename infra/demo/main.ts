@@ -41,7 +41,7 @@ async function main(): Promise<number> {
     await Promise.race([told, ...ends]);
     return 0;
   } catch (error) {
-    process.stderr.write(`\nThe demo did not come about. ${error instanceof DemoFailed ? error.message : error instanceof Error ? error.stack : String(error)}\nLogs and state are in ${stateDir}; remove that folder to begin anew.\n`);
+    process.stderr.write(`\nThe demo did not come about. ${error instanceof DemoFailed ? error.message : error instanceof Error ? error.stack : String(error)}\n${started.length > 0 ? `Logs and state are in ${stateDir}; remove that folder to begin anew.\n` : ''}`);
     return 1;
   } finally {
     await Promise.all(started.reverse().map((program) => program.stop()));

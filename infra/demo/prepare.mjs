@@ -16,10 +16,7 @@ if (major < NODE_MIN[0] || (major === NODE_MIN[0] && minor < NODE_MIN[1])) {
 }
 if (spawnSync('git', ['--version']).status !== 0) fail('There is no git on this machine (PATH). Install it: the engine reads repositories with it.');
 
-const installed = changedAt(path.join(root, 'node_modules', '.package-lock.json'));
-if (installed < changedAt(path.join(root, 'package-lock.json'))) {
-  run('Installing packages (npm ci)', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], 'Is the registry reachable (npm ping), and may this account write node_modules?');
-}
+if (changedAt(path.join(root, 'node_modules', '.package-lock.json')) < changedAt(path.join(root, 'package-lock.json'))) install();
 if (process.argv[2] !== 'install' && changedAt(STAMP) < Math.max(...INPUTS.map((name) => newestBelow(path.join(root, name))))) {
   const began = Date.now();
   run('Building', process.execPath, [path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json'], 'The lines above say where the sources do not compile.');
@@ -28,11 +25,26 @@ if (process.argv[2] !== 'install' && changedAt(STAMP) < Math.max(...INPUTS.map((
   utimesSync(STAMP, began / 1000, began / 1000);
 }
 
-function run(what, command, words, hint) {
+function install() {
+  const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
+  const hint = 'Is the registry reachable (npm ping), and may this account write node_modules?';
+  // npm ci wants every package of every platform in the lockfile; one written where the registry lacked some is incomplete for it.
+  // npm install takes the same versions with the same checksums from it, and --no-save leaves it as it is.
+  run('Installing packages (npm ci)', 'npm', ['ci', ...quiet], hint, {
+    when: /\bEUSAGE\b/, what: 'The lockfile is not complete; npm install', words: ['install', '--no-save', ...quiet],
+  });
+}
+
+function run(what, command, words, hint, otherwise) {
   process.stderr.write(`${what} … `);
   const began = Date.now();
   const { status, stdout, stderr, error } = spawnSync(command, words, { cwd: root, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
   if (status === 0) { process.stderr.write(`${((Date.now() - began) / 1000).toFixed(1)} s\n`); return; }
+  if (otherwise && otherwise.when.test(stderr)) {
+    process.stderr.write('no\n');
+    run(otherwise.what, command, otherwise.words, hint);
+    return;
+  }
   process.stderr.write(`failed\n${stdout || ''}${stderr || ''}`);
   fail(`${command} ${words.join(' ')} in ${root} ${error ? `did not run (${error.message})` : `ended with ${status}`}. ${hint}`);
 }

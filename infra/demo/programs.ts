@@ -31,14 +31,17 @@ export interface StartProgram {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stateDir: string;
   readonly logFile: string;
+  /** Its standard output is read by us, not written to the log. */
+  readonly isHeard?: boolean;
 }
 
 /** Starts one of ours in a process and session of its own, on a leash: it ends when we do, however we do. Its output goes to a file. */
-export function startProgram({ name, program, words, env, stateDir, logFile }: StartProgram): Program {
+export function startProgram({ name, program, words, env, stateDir, logFile, isHeard = false }: StartProgram): Program {
   const log = openSync(logFile, 'a', 0o600);
   const child = spawn(process.execPath, [...process.execArgv, '--import', leashOf(stateDir), fileOf(program), ...words], {
     // A session of its own: Ctrl-C is for us, who end it in order.
-    env, detached: true, stdio: ['pipe', 'pipe', log],
+    // Its log does not go through us: it must be able to write when we are gone.
+    env, detached: true, stdio: ['pipe', isHeard ? 'pipe' : log, log],
   });
   closeSync(log);
   child.stdin?.on('error', () => undefined);

@@ -24,7 +24,7 @@ export async function startSimulatedGitLab({ stateDir, port, env }: { stateDir: 
   mkdirSync(dir, { recursive: true });
   const program = startProgram({
     name: 'simulated GitLab', program: 'infra/gitlab-simulator/main', words: ['--dir', dir, '--port', String(port)],
-    env, stateDir, logFile: path.join(stateDir, 'gitlab.log'),
+    env, stateDir, isHeard: true, logFile: path.join(stateDir, 'gitlab.log'),
   });
   const stdout = program.child.stdout;
   if (stdout === null) throw new DemoFailed('The simulated GitLab has no standard output.');

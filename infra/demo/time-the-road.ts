@@ -19,7 +19,7 @@ export interface Step { readonly at: number; readonly what: string; readonly det
 
 /** Everything has this long; on an idle machine it takes a fifth of a second. */
 const ROAD_MS_MAX = 60_000;
-const LOOK_AGAIN_MS = 5;
+const LOOK_AGAIN_MS = 10;
 const EVENTS_MAX = 1_000;
 
 const SHOWN: Readonly<Record<string, string>> = {
@@ -56,7 +56,7 @@ export async function timeTheRoad(client: ApiClient, push: Push): Promise<{ bega
 }
 
 function listenFor(client: ApiClient, push: Push, { since, signal }: { since: string; signal: AbortSignal }) {
-  let listens: () => void;
+  let listens = () => {};
   const isListening = new Promise<void>((resolve) => { listens = resolve; });
   const isStored = (async () => {
     for await (const message of client.live({ channel: `codebase:${push.codebase}`, since, signal })) {

@@ -1,15 +1,26 @@
 import type { Logger } from '#shared/runtime/logger.ts';
+import type { Metrics } from '#shared/runtime/metrics.ts';
 import type { Acceptance, SpooledArrival } from './acceptance.ts';
 import type { Spool } from './spool.ts';
 
 const IDLE_MS = 100;
 const RETRY_MS = 1_000;
 
+export interface DrainDeps {
+  readonly spool: Spool<SpooledArrival>;
+  readonly acceptance: Pick<Acceptance, 'recordSpooled'>;
+  readonly metrics: Pick<Metrics, 'spoolBytes'>;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
 /** Whatever stands in the spool, also from before a crash, goes to the log in order as soon as that answers. */
-export async function drainForever(deps: { spool: Spool<SpooledArrival>; acceptance: Pick<Acceptance, 'recordSpooled'>; logger: Logger; signal: AbortSignal; sleep(ms: number, signal: AbortSignal): Promise<void> }): Promise<void> {
-  const { spool, acceptance, logger, signal } = deps;
+export async function drainForever(deps: DrainDeps): Promise<void> {
+  const { spool, acceptance, metrics, logger, signal } = deps;
   while (!signal.aborted) {
     let waitMs = IDLE_MS;
+    metrics.spoolBytes.set(spool.bytes);
     if (!spool.isEmpty) {
       try {
         await spool.drain(async (entry) => {

@@ -12,6 +12,7 @@ import { createMemoryEventLog } from '#shared/log/memory-event-log.ts';
 import { createTokenAccess } from '#shared/runtime/access.ts';
 import { createHttpDoor } from '#shared/runtime/http-door.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
+import { createMetrics } from '#shared/runtime/metrics.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { createMemorySecretVault } from '#shared/secrets/memory-secret-vault.ts';
@@ -22,6 +23,7 @@ const SOURCE = randomUUID() as SourceId;
 const TOKEN = 'a-webhook-token-of-some-length';
 const SIGNING = `whsec_${randomBytes(32).toString('base64')}`;
 const logger = createLogger('silent');
+const metrics = createMetrics();
 
 interface World {
   url: string;
@@ -66,7 +68,7 @@ async function ingress({ spoolBytesMax = 1 << 30 } = {}): Promise<World> {
       await running?.stop();
       const door = createHttpDoor({ logger, host: '127.0.0.1' });
       const service = await start(
-        { log, query, sources, vault: createMemorySecretVault(), openGitLab: () => { throw new Error('not asked'); }, bus: { redrive: async () => 0 }, door, access: createTokenAccess('access'), logger, now: () => new Date(), sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined) },
+        { log, query, sources, vault: createMemorySecretVault(), openGitLab: () => { throw new Error('not asked'); }, bus: { redrive: async () => 0 }, door, access: createTokenAccess('access'), logger, metrics, now: () => new Date(), sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined) },
         { spoolDirectory, spoolBytesMax: options.spoolBytesMax ?? spoolBytesMax, publicUrl: 'http://here' });
       world.url = `http://127.0.0.1:${await door.listen(0)}`;
       running = { stop: async () => { await door.close(); await service.stop(); } };
@@ -96,6 +98,10 @@ const sign = (body: Buffer | string, { id = randomUUID() as string, at = Math.fl
 });
 
 const push = (more: object = {}) => JSON.stringify({ object_kind: 'push', event_name: 'push', project_id: 15, ref: 'refs/heads/main', before: '1'.repeat(40), after: '2'.repeat(40), ...more });
+
+async function refusedCount(): Promise<number> {
+  return (await metrics.deliveries.get()).values.find((value) => value.labels.outcome === 'refused')?.value ?? 0;
+}
 
 let world: World;
 beforeAll(async () => { world = await ingress(); });
@@ -158,9 +164,11 @@ test.each<[string, () => Record<string, string>, string]>([
   ['junk for a signature, beside the right token', () => ({ ...sign(push()), 'webhook-signature': 'v1,', 'x-gitlab-token': TOKEN }), SOURCE],
   ['the address of another source', () => ({ 'x-gitlab-token': TOKEN }), randomUUID()],
   ['an address that is no source', () => ({ 'x-gitlab-token': TOKEN }), 'x'],
-])('a delivery with %s is answered 401 and leaves nothing', async (_name, headers, source) => {
+])('a delivery with %s is answered 401 and leaves nothing but a count', async (_name, headers, source) => {
   const before = [(await world.facts()).length, world.bodies.size];
+  const refused = await refusedCount();
   expect((await world.deliver(push(), headers(), source)).status).toBe(401);
+  expect(await refusedCount()).toBe(refused + 1);
   expect([(await world.facts()).length, world.bodies.size]).toEqual(before);
 });
 

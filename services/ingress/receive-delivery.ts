@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { Request, Response } from 'express';
 import { sourceId, type SourceId } from '#schemas/brand.ts';
 import { codebaseIdOf, deliveryIdOf, deliveryStream } from '#schemas/ids.ts';
+import type { Metrics } from '#shared/runtime/metrics.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import type { Arrival, Acceptance } from './acceptance.ts';
@@ -20,7 +21,7 @@ export interface ReceiveDeps {
   readonly acceptance: Pick<Acceptance, 'accept'>;
   readonly secrets: KnownSecrets;
   readonly codebases: KnownCodebases;
-  readonly counters: { refused: number };
+  readonly metrics: Pick<Metrics, 'deliveries'>;
   now(): Date;
 }
 
@@ -31,13 +32,14 @@ export async function receiveDelivery(deps: ReceiveDeps, request: Request, respo
   const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
   const verdict = secrets === undefined ? undefined : verifyDelivery({ headers: request.headers, body, secrets, now: deps.now() });
   if (!source.success || verdict?.kind !== 'authentic') {
-    deps.counters.refused += 1;
+    deps.metrics.deliveries.inc({ outcome: 'refused' });
     throw new Problem(401, 'not-authentic', 'This delivery is not signed, or carries no secret, that belongs to this address. Compare the webhook\'s URL and secret in GitLab with those of the source.');
   }
   const key = deliveryKey(request.headers, verdict.isSigned);
   const deliveryId = deliveryIdOf(source.data, key);
   const arrival = await arrivalOf(deps, { source: source.data, key, deliveryId, body, headers: request.headers });
   const accepted = await deps.acceptance.accept(arrival);
+  deps.metrics.deliveries.inc({ outcome: accepted.kind });
   if (accepted.kind === 'full') throw new Problem(503, 'spool-full', 'The log is away and the spool is full; nothing was taken.', { retryAfterS: accepted.retryAfterS });
   response.status(accepted.kind === 'duplicate' ? 200 : 202).json({ deliveryId, duplicate: accepted.kind === 'duplicate' });
 }

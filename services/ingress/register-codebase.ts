@@ -7,6 +7,7 @@ import type { EventLog } from '#shared/log/event-log.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
+import type { Query } from '#shared/postgres/query.ts';
 import type { SecretVault } from '#shared/secrets/secret-vault.ts';
 import type { SourceDirectory } from '#shared/sources/source-directory.ts';
 import { keyReused, type CommandContext } from './register-source.ts';
@@ -16,6 +17,7 @@ export interface RegisterCodebaseDeps {
   readonly sources: Pick<SourceDirectory, 'access'>;
   readonly openGitLab: OpenGitLab;
   readonly vault: Pick<SecretVault, 'digest'>;
+  readonly query: Query;
   now(): Date;
 }
 
@@ -23,9 +25,10 @@ export interface RegisteredCodebase { readonly codebaseId: CodebaseId; readonly 
 
 /** A GitLab project becomes a codebase; its first sync follows from the fact. @throws Problem | Unavailable */
 export async function onRegisterCodebase(deps: RegisterCodebaseDeps, body: RegisterCodebase, { actor, key }: CommandContext): Promise<RegisteredCodebase> {
+  const digest = deps.vault.digest(JSON.stringify(body));
+  await claimKey(deps.query, { actorId: actor.id, key, digest });
   const project = await askProject(deps, body);
   const codebase = codebaseIdOf(body.sourceId, project.id);
-  const digest = deps.vault.digest(JSON.stringify(body));
   const fact = newFact({
     type: 'codebase.registered', key: codebase, actor, correlationId: key, causationId: null, time: deps.now(),
     data: { codebaseId: codebase, sourceId: body.sourceId, gitlabProjectId: project.id, path: project.path, followed: body.followed, command: { id: key, digest } },
@@ -33,6 +36,13 @@ export async function onRegisterCodebase(deps: RegisterCodebaseDeps, body: Regis
   const outcome = await deps.log.append(codebaseStream(codebase), 'noStream', [fact]);
   if (outcome.kind === 'appended') return { codebaseId: codebase, cause: fact.id, isNew: true };
   return sameAsBefore(deps, codebase, { key, digest, followed: JSON.stringify(body.followed) });
+}
+
+/** Two projects under one key would be two streams, and neither could tell: so the key itself is remembered. @throws Problem | Unavailable */
+async function claimKey(query: Query, { actorId, key, digest }: { actorId: string; key: string; digest: string }): Promise<void> {
+  const [row] = await query<{ digest: string }>(
+    `insert into command_keys (actor, key, digest) values ($1, $2, $3) on conflict (actor, key) do update set key = excluded.key returning digest`, [actorId, key, digest]);
+  if (row !== undefined && row.digest !== digest) throw keyReused(key);
 }
 
 /** Registered before: by this very command, or by another that wanted the same. */

@@ -7,6 +7,7 @@ import type { EventLog } from '#shared/log/event-log.ts';
 import { requireAccess, type Access } from '#shared/runtime/access.ts';
 import type { HttpDoor } from '#shared/runtime/http-door.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import type { Metrics } from '#shared/runtime/metrics.ts';
 import type { Query } from '#shared/postgres/query.ts';
 import { withDeadline } from '#shared/runtime/deadline.ts';
 import { Problem } from '#shared/runtime/problem.ts';
@@ -36,6 +37,7 @@ export interface IngressDeps {
   readonly door: HttpDoor;
   readonly access: Access;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   now(): Date;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
@@ -55,11 +57,11 @@ export async function start(deps: IngressDeps, config: IngressConfig): Promise<R
   const acceptance = createAcceptance({ log, deliveries, spool, logger });
   const codebases = createKnownCodebases(log);
   const secrets = createKnownSecrets({ sources: deps.sources, now });
-  const counters = { refused: 0 };
+  const { metrics } = deps;
 
   const router = Router();
   router.post('/webhooks/gitlab/:source', readRaw({ bytesMax: DELIVERY_BYTES_MAX }),
-    (request, response) => receiveDelivery({ acceptance, secrets, codebases, counters, now }, request, response));
+    (request, response) => receiveDelivery({ acceptance, secrets, codebases, metrics, now }, request, response));
   router.use('/v1', onlyWrites(requireAccess(deps.access)), onlyWrites(readJson));
   router.post('/v1/sources', async (request, response) => {
     const source = await onRegisterSource({ ...deps }, parseBody(registerSource, request.body), contextOf(request, response));
@@ -85,7 +87,7 @@ export async function start(deps: IngressDeps, config: IngressConfig): Promise<R
   deps.door.use(router);
 
   await withDeadline(deliveries.prepareMonths(now()), { ms: MONTHS_FIRST_MS_MAX, dependency: 'database' }).catch((error: unknown) => logger.warn({ error }, 'the partitions of deliveries wait for the database'));
-  const drained = drainForever({ spool, acceptance, logger, signal: stopping.signal, sleep: deps.sleep });
+  const drained = drainForever({ spool, acceptance, metrics, logger, signal: stopping.signal, sleep: deps.sleep });
   const months = keepMonths(deliveries, deps, stopping.signal);
   return { name: 'ingress', stop: async () => { stopping.abort(); await Promise.all([drained, months]); await spool.close(); } };
 }

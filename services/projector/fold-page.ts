@@ -20,8 +20,15 @@ export async function foldPage(client: PoolClient, schema: string, page: { facts
   const { facts, unfolded } = parsePage(page.facts);
   for (const view of VIEWS) unfolded.push(...(await foldView(client, schema, { view, facts })));
   await upsert(client, `${schema}.fact_index`, { key: ['position'], rows: page.facts.map(indexRow) });
-  await upsert(client, `${schema}.unfolded`, { key: ['position'], rows: unfolded.map((row) => ({ ...row })) });
+  await upsert(client, `${schema}.unfolded`, { key: ['position'], rows: [...new Map(unfolded.map((row) => [row.position, { ...row }])).values()] });
   await client.query(`update ${schema}.progress set position = $1`, [page.position]);
+}
+
+/** A fact that the tables will not take stands in the index, and is marked. */
+export async function markUnfolded(client: PoolClient, schema: string, { fact, position, error }: { fact: Recorded; position: Position; error: unknown }): Promise<void> {
+  await upsert(client, `${schema}.fact_index`, { key: ['position'], rows: [indexRow(fact)] });
+  await upsert(client, `${schema}.unfolded`, { key: ['position'], rows: [{ ...unfoldedRow(fact, error) }] });
+  await client.query(`update ${schema}.progress set position = $1`, [position]);
 }
 
 const indexRow = ({ position, key, stream, revision, type }: Recorded): Row => ({ position, key, stream, revision, type });
@@ -42,12 +49,12 @@ function parsePage(recorded: readonly Recorded[]): { facts: Fact[]; unfolded: Un
 const unfoldedRow = ({ position, id, key, type }: Recorded | Fact, error: unknown): Unfolded => ({ position, fact_id: id, key, type, error: String(error).replaceAll('\0', '') });
 
 async function foldView(client: PoolClient, schema: string, { view, facts }: { view: View; facts: readonly Fact[] }): Promise<Unfolded[]> {
-  const touched = facts.map((fact) => ({ fact, keys: view.keysOf(fact) })).filter(({ keys }) => keys.length > 0);
-  if (touched.length === 0) return [];
+  const unfolded: Unfolded[] = [];
+  const touched = facts.map((fact) => ({ fact, keys: keysOf(view, fact, unfolded) })).filter(({ keys }) => keys.length > 0);
+  if (touched.length === 0) return unfolded;
   const table = `${schema}.${view.table}`;
   const rows = await load(client, table, { view, keys: touched.flatMap(({ keys }) => keys) });
   const changed = new Map<string, Row>();
-  const unfolded: Unfolded[] = [];
   for (const { fact, keys } of touched) {
     for (const key of keys) {
       try {
@@ -64,6 +71,15 @@ async function foldView(client: PoolClient, schema: string, { view, facts }: { v
   }
   await upsert(client, table, { key: view.key, rows: [...changed.values()] });
   return unfolded;
+}
+
+function keysOf(view: View, fact: Fact, unfolded: Unfolded[]): readonly Key[] {
+  try {
+    return view.keysOf(fact);
+  } catch (error) {
+    unfolded.push(unfoldedRow(fact, error));
+    return [];
+  }
 }
 
 async function load(client: PoolClient, table: string, { view, keys }: { view: View; keys: readonly Key[] }): Promise<Map<string, Row>> {

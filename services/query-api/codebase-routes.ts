@@ -29,12 +29,14 @@ export function codebaseRoutes(deps: Deps): Router {
 
   router.get('/v1/codebases/:id', async (request, response) => {
     const codebase = await codebaseOf(store, request.params['id']);
-    const [refs, parked, unfolded] = await Promise.all([store.refs(codebase.id), deps.bus.parked({ key: codebase.id }), store.unfolded(codebase.id)]);
+    const [refs, refsUnderWay, parked, unfolded] = await Promise.all([store.refs(codebase.id), store.refsUnderWay(codebase.id), deps.bus.parked({ key: codebase.id }), store.unfolded(codebase.id)]);
     const main = refs.find((ref) => ref.ref === codebase.defaultRef) ?? refs[0];
     response.json({
       ...summaryOf(codebase),
       refs: refs.length,
-      head: main === undefined ? null : receiptOf(epoch, { codebase, version: main }),
+      head: main === undefined ? null : receiptOf(epoch, { codebase, version: main, refsUnderWay }),
+      // Of any ref: a sync is under way, or waits for its turn.
+      refsUnderWay: refsUnderWay.size,
       parked: parked.map(({ group, reason, since, type, facts }) => ({ group, reason, since, type, facts })),
       // Facts that could not be folded: what is answered here may miss them.
       unfolded,
@@ -43,8 +45,8 @@ export function codebaseRoutes(deps: Deps): Router {
 
   router.get('/v1/codebases/:id/refs', async (request, response) => {
     const codebase = await codebaseOf(store, request.params['id']);
-    const refs = await store.refs(codebase.id);
-    response.json({ defaultRef: codebase.defaultRef, refs: refs.map((ref) => ({ ...receiptOf(epoch, { codebase, version: ref }), commitTime: ref.commitTime, sync: ref.sync })) });
+    const [refs, refsUnderWay] = await Promise.all([store.refs(codebase.id), store.refsUnderWay(codebase.id)]);
+    response.json({ defaultRef: codebase.defaultRef, refs: refs.map((ref) => ({ ...receiptOf(epoch, { codebase, version: ref, refsUnderWay }), commitTime: ref.commitTime, sync: ref.sync })) });
   });
 
   router.get('/v1/codebases/:id/versions', async (request, response) => {

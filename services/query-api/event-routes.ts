@@ -2,9 +2,13 @@ import { Router } from 'express';
 import { BEGINNING, factId, syncId, codebaseId } from '#schemas/brand.ts';
 import { positionOutside } from '#schemas/positions.ts';
 import type { IndexedFact, SyncView } from '#shared/read-store/read-store.ts';
+import { mapBounded } from '#shared/runtime/map-bounded.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { insideOrThrow, limitOf, textOf } from './codebase-routes.ts';
 import type { QueryApiDeps } from './service.ts';
+
+/** Appends use the same connections: a page of 1,000 facts must not take them all. */
+const READS_AT_ONCE = 4;
 
 type Deps = QueryApiDeps & { readonly epoch: string };
 
@@ -14,6 +18,12 @@ export function eventRoutes(deps: Deps): Router {
   const router = Router();
 
   router.get('/v1/sources', async (_request, response) => void response.json({ sources: await store.sources() }));
+
+  router.get('/v1/sources/:id', async (request, response) => {
+    const source = (await store.sources()).find((one) => one.id === request.params['id']);
+    if (source === undefined) throw new Problem(404, 'source-unknown', 'There is no source of this id. GET /v1/sources lists them.');
+    response.json(source);
+  });
 
   router.get('/v1/syncs/:id', async (request, response) => {
     const id = syncId.safeParse(request.params['id']);
@@ -25,6 +35,9 @@ export function eventRoutes(deps: Deps): Router {
   router.get('/v1/syncs', async (request, response) => {
     const cause = factId.safeParse(textOf(request, 'cause'));
     const codebase = codebaseId.safeParse(textOf(request, 'codebase'));
+    for (const [name, given] of [['cause', cause], ['codebase', codebase]] as const) {
+      if (!given.success && textOf(request, name) !== undefined) throw new Problem(400, 'filter-malformed', `${name}= takes an id, a UUID.`);
+    }
     if (!cause.success && !codebase.success) throw new Problem(400, 'filter-missing', 'Say which syncs: cause=<fact id> or codebase=<codebase id>.');
     const syncs = await store.syncs({ limit: limitOf(request), ...(cause.success ? { cause: cause.data } : {}), ...(codebase.success ? { codebase: codebase.data } : {}) });
     response.json({ syncs: await Promise.all(syncs.map((sync) => withProgress(deps, sync))) });
@@ -35,7 +48,7 @@ export function eventRoutes(deps: Deps): Router {
     const limit = limitOf(request);
     const filter = { key: textOf(request, 'key'), stream: textOf(request, 'stream'), type: textOf(request, 'type') };
     const indexed = await store.facts({ ...onlyGiven(filter), after: after === undefined ? BEGINNING : insideOrThrow(epoch, after), limit });
-    const events = await Promise.all(indexed.map((one) => factOf(deps, one)));
+    const events = await mapBounded(indexed, READS_AT_ONCE, (one) => factOf(deps, one));
     response.json({ events, next: indexed.length === limit ? positionOutside(epoch, indexed.at(-1)?.position ?? BEGINNING) : null, position: positionOutside(epoch, await store.position()) });
   });
 

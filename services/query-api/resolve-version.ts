@@ -5,7 +5,11 @@ import { Problem } from '#shared/runtime/problem.ts';
 
 export interface Asked { readonly ref: string | undefined; readonly at: string | undefined }
 
-export interface Resolved { readonly codebase: CodebaseView; readonly version: VersionView }
+export interface Resolved {
+  readonly codebase: CodebaseView;
+  readonly version: VersionView;
+  readonly refsUnderWay: ReadonlySet<RefName>;
+}
 
 /** @throws Problem 404 */
 export async function codebaseOf(store: ReadStore, id: string | undefined): Promise<CodebaseView> {
@@ -17,11 +21,11 @@ export async function codebaseOf(store: ReadStore, id: string | undefined): Prom
 
 /** Which version is asked for: at `ref` (default branch) and `at` (now). @throws Problem */
 export async function resolveVersion({ store, epoch }: { store: ReadStore; epoch: string }, codebase: CodebaseView, { ref, at }: Asked): Promise<Resolved> {
-  const current = await store.refs(codebase.id);
+  const [current, refsUnderWay] = await Promise.all([store.refs(codebase.id), store.refsUnderWay(codebase.id)]);
   const name = ref === undefined ? codebase.defaultRef ?? current[0]?.ref : fullName(ref, current);
   if (name === undefined) throw new Problem(404, 'nothing-stored-yet', 'Nothing of this codebase is stored yet: its first sync is under way, or waits. GET /v1/syncs?codebase= shows which.');
   const version = at === undefined ? current.find((one) => one.ref === name) : await store.versionAt(codebase.id, name, parseAt(epoch, at));
-  if (version?.state === 'stored') return { codebase, version };
+  if (version?.state === 'stored') return { codebase, version, refsUnderWay };
   const what = at === undefined ? name : `${name} at ${at}`;
   throw new Problem(404, 'no-such-version', version === undefined
     ? `No version of ${what} is stored. GET /v1/codebases/${codebase.id}/refs lists the refs, /versions what they pointed to.`
@@ -48,7 +52,7 @@ export function parseAt(epoch: string, at: string): At {
 }
 
 /** How fresh an answer is, and not a bit more (invariant I10). */
-export function receiptOf(epoch: string, { codebase, version }: Resolved) {
+export function receiptOf(epoch: string, { codebase, version, refsUnderWay }: Resolved) {
   return {
     codebase: codebase.id,
     ref: version.ref,
@@ -56,8 +60,8 @@ export function receiptOf(epoch: string, { codebase, version }: Resolved) {
     tree: version.tree,
     storedAt: version.storedAt,
     observedAt: version.observedAt,
-    /** A push or a command came after GitLab was last asked. */
-    isHintWaiting: codebase.lastHintAt !== null && (codebase.lastObservedAt === null || codebase.lastHintAt > codebase.lastObservedAt),
+    /** Something says that this ref may have moved since: a push, a command, a failed attempt not yet made good. */
+    isHintWaiting: refsUnderWay.has(version.ref) || (codebase.lastWholeHintAt !== null && codebase.lastWholeHintAt > version.observedAt),
     position: positionOutside(epoch, version.position),
   };
 }

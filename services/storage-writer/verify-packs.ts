@@ -21,7 +21,7 @@ export interface VerifyOptions {
   readonly format: GitObjectFormat;
   readonly packs: readonly PackId[];
   readonly blobs: Pick<BlobStore, 'get' | 'size'>;
-  readonly index: Pick<ObjectIndexReader, 'known'>;
+  readonly index: Pick<ObjectIndexReader, 'places'>;
   readonly reader: Pick<ObjectReader, 'read'>;
   readonly signal: AbortSignal;
   onProgress(progress: { objectsDone: number; bytesDone: number }): void;
@@ -99,7 +99,11 @@ async function checkClosure(options: VerifyOptions, places: ReadonlyMap<ObjectId
     if (here === undefined) elsewhere.push(id);
     else if (here.kind !== kind) throw new Wrong('object-missing', `${id} is a ${here.kind} where a tree says ${kind}`);
   }
-  const known = await options.index.known(elsewhere);
+  const known = await options.index.places(elsewhere);
+  for (const id of elsewhere) {
+    const there = known.get(id);
+    if (there !== undefined && there.kind !== wanted.get(id)) throw new Wrong('object-missing', `${id} is a ${there.kind} where a tree says ${wanted.get(id)}`);
+  }
   const missing = elsewhere.find((id) => !known.has(id) && id !== emptyTree(options.format));
   if (missing !== undefined) throw new Wrong('object-missing', `${wanted.get(missing)} ${missing} is named by a tree, and is neither in the packs nor in the index`);
 }

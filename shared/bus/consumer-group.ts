@@ -5,6 +5,7 @@ import { Unavailable } from '#shared/runtime/unavailable.ts';
 import type { Consumer, Outcome } from './bus.ts';
 import { createLanes, type Entry } from './lanes.ts';
 import type { LogBusDeps } from './log-bus.ts';
+import { createParkedKeys } from './parked-keys.ts';
 
 /** About 20 MB of facts. Counts what is not finished, so a slow key costs memory, never the others' progress, until it alone fills this. */
 const UNFINISHED_MAX = 20_000;
@@ -27,21 +28,19 @@ export interface GroupRun {
 export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSignal): GroupRun {
   const { log, store, logger, now, sleep } = deps;
   const lanes = createLanes();
-  const parkedKeys = new Set<string>();
-  const redrivenSeen = new Set<Position>();
+  const parked = createParkedKeys({ group: consumer.group, store, now, untilStored });
   const inHand = new Set<Promise<void>>();
   const wanted = new Set<string>(consumer.types);
   let slotsUsed = 0;
   let savedCheckpoint: Position | undefined;
-  /** We were stopped while the store was away: what should stand there does not, so the checkpoint must not pass it. */
-  let hasLeftUndone = false;
   let wakeWhenRoom: (() => void) | undefined;
 
   return { group: consumer.group, ended: run(), lookForRedriven };
 
   async function run(): Promise<void> {
-    const after = (await untilStored(() => store.loadCheckpoint(consumer.group))) ?? BEGINNING;
-    for (const parked of (await untilStored(() => store.parked({ group: consumer.group }))) ?? []) parkedKeys.add(parked.key);
+    let after = BEGINNING;
+    await untilStored(async () => { after = (await store.loadCheckpoint(consumer.group)) ?? BEGINNING; });
+    await untilStored(() => parked.load());
     await untilStored(() => lookForRedriven());
     const keepers = [every(CHECKPOINT_EVERY_MS, saveCheckpoint), every(REDRIVE_LOOK_EVERY_MS, lookForRedriven)];
     let before = after;
@@ -59,12 +58,8 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
   }
 
   async function takeIn(recorded: Recorded, before: Position): Promise<void> {
-    if (parkedKeys.has(recorded.key)) {
-      await untilStored(() => store.park(consumer.group, recorded.key, [{ fact: recorded, reason: null }], now().toISOString()));
-      // Redriven while we wrote: it must follow the others, before what comes next.
-      if (!parkedKeys.has(recorded.key)) await untilStored(async () => { await store.redrive(consumer.group, recorded.key); await lookForRedriven(); });
-      return;
-    }
+    if (parked.isRedriven(recorded.position)) return;
+    if (parked.has(recorded.key) && (await parked.parkBehind(recorded))) return;
     lanes.add(entryOf(recorded, before, false));
     pump();
     while (lanes.unfinishedCount >= UNFINISHED_MAX && !signal.aborted) await room();
@@ -79,15 +74,7 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
   }
 
   async function lookForRedriven(): Promise<void> {
-    // What arrived between somebody's redrive and our noticing was parked behind it: it is redriven with the rest.
-    const noticed = new Set((await store.redriven(consumer.group)).map((recorded) => recorded.key).filter((key) => parkedKeys.has(key)));
-    for (const key of noticed) await store.redrive(consumer.group, key);
-    for (const recorded of await store.redriven(consumer.group)) {
-      if (redrivenSeen.has(recorded.position)) continue;
-      redrivenSeen.add(recorded.position);
-      parkedKeys.delete(recorded.key);
-      lanes.add(entryOf(recorded, recorded.position, true));
-    }
+    await parked.takeRedriven((recorded) => lanes.add(entryOf(recorded, recorded.position, true)));
     pump();
   }
 
@@ -125,16 +112,14 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
 
   function outcomeOfError(entry: Entry, error: unknown): Outcome {
     if (signal.aborted) return { kind: 'retry', afterMs: 0, reason: 'stopping' };
-    const backoffMs = BACKOFF_MS[Math.min(entry.failures, BACKOFF_MS.length - 1)] ?? 30_000;
     if (error instanceof Unavailable) {
       // No fault of the fact: however often, it never counts towards parking.
-      const waitMs = BACKOFF_MS[Math.min(entry.waits, BACKOFF_MS.length - 1)] ?? 30_000;
       entry.waits += 1;
-      return { kind: 'retry', afterMs: error.retryAfterMs ?? waitMs, reason: error.message };
+      return { kind: 'retry', afterMs: error.retryAfterMs ?? backoffMs(entry.waits), reason: error.message };
     }
     entry.failures += 1;
     logger.error({ error, group: consumer.group, key: entry.recorded.key, fact: entry.recorded.id, failures: entry.failures }, 'a fact could not be worked on');
-    if (entry.failures < FAILURES_MAX) return { kind: 'retry', afterMs: backoffMs, reason: String(error) };
+    if (entry.failures < FAILURES_MAX) return { kind: 'retry', afterMs: backoffMs(entry.failures), reason: String(error) };
     return { kind: 'park', reason: `failed ${entry.failures} times: ${String(error)}` };
   }
 
@@ -151,7 +136,7 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
       case 'hold':
         await outcome.until(signal).catch((error: unknown) => {
           logger.warn({ error, key }, 'a wait failed; looking again');
-          return sleep(BACKOFF_MS[1], signal);
+          return sleep(backoffMs(2), signal);
         });
         break;
       case 'aside':
@@ -175,34 +160,34 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
   async function parkKey(entry: Entry, reason: string): Promise<void> {
     const { key } = entry.recorded;
     logger.error({ group: consumer.group, key, fact: entry.recorded.id, type: entry.recorded.type, reason }, 'parked a key');
-    // From here on arriving facts go behind it; what is here already is parked with it.
-    parkedKeys.add(key);
-    const entries = lanes.all(key);
-    const facts = entries.map((other) => ({ fact: other.recorded, reason: other === entry ? reason : null }));
-    await untilStored(() => store.park(consumer.group, key, facts, now().toISOString()));
-    for (const other of entries) { redrivenSeen.delete(other.recorded.position); lanes.finish(other); }
+    let entries: readonly Entry[] = [];
+    const isKept = await parked.park(key, () => {
+      entries = lanes.all(key);
+      return entries.map((other) => ({ fact: other.recorded, reason: other === entry ? reason : null }));
+    });
+    // What is not kept stays unfinished: the checkpoint must not pass it.
+    if (!isKept) return;
+    for (const other of entries) lanes.finish(other);
     wakeWhenRoom?.();
   }
 
   async function saveCheckpoint(): Promise<void> {
     const checkpoint = lanes.checkpoint();
-    if (hasLeftUndone || checkpoint === undefined || checkpoint === savedCheckpoint) return;
+    if (checkpoint === undefined || checkpoint === savedCheckpoint) return;
     await store.saveCheckpoint(consumer.group, checkpoint);
     savedCheckpoint = checkpoint;
   }
 
-  /** Repeats until the store has answered, or we are told to stop. */
-  async function untilStored<T>(step: () => Promise<T>): Promise<T | undefined> {
-    for (let failures = 0; ; failures += 1) {
+  /** Repeats until the store has answered: true; false when we are told to stop before it has. */
+  async function untilStored(step: () => Promise<void>): Promise<boolean> {
+    for (let failures = 1; ; failures += 1) {
       try {
-        return await step();
+        await step();
+        return true;
       } catch (error) {
-        if (signal.aborted) {
-          hasLeftUndone = true;
-          return undefined;
-        }
+        if (signal.aborted) return false;
         logger.warn({ error, group: consumer.group }, 'the bus waits for its store');
-        await sleep(BACKOFF_MS[Math.min(failures, BACKOFF_MS.length - 1)] ?? 30_000, signal);
+        await sleep(backoffMs(failures), signal);
       }
     }
   }
@@ -214,6 +199,9 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
     }
   }
 }
+
+/** After so many failures in a row. */
+const backoffMs = (failures: number) => BACKOFF_MS[Math.min(failures, BACKOFF_MS.length) - 1] ?? 30_000;
 
 function entryOf(recorded: Recorded, before: Position, isRedriven: boolean): Entry {
   const parsed = parse(recorded);

@@ -55,7 +55,11 @@ export function createLanes() {
     add(entry: Entry): void {
       const lane = laneOf(entry.recorded.key);
       lane.entries.push(entry);
-      if (!entry.isRedriven) unfinished.add(entry);
+      if (!entry.isRedriven) {
+        unfinished.add(entry);
+        // So that the checkpoint never goes back when all that was added so far is finished in the middle of a batch.
+        given = entry.before;
+      }
       settle(lane);
     },
 

@@ -25,10 +25,11 @@ export function createMemoryGroupStore(): GroupStore {
 
     async parked({ group, key }) {
       const found = inOrder((row) => !row.isRedriven && (group ?? row.group) === row.group && (key ?? row.key) === row.key);
-      const firsts = found.filter((row, index) => found.findIndex((r) => r.group === row.group && r.key === row.key) === index);
+      const isOf = (row: Row) => (r: Row) => r.group === row.group && r.key === row.key;
+      const firsts = found.filter((row) => (found.find((r) => isOf(row)(r) && r.reason !== null) ?? found.find(isOf(row))) === row);
       return firsts.map((row) => ({
         group: row.group, key: row.key, position: row.fact.position, reason: row.reason ?? 'unknown', since: row.since, type: row.fact.type,
-        facts: found.filter((r) => r.group === row.group && r.key === row.key).length,
+        facts: found.filter(isOf(row)).length,
       }));
     },
 

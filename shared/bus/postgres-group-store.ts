@@ -34,7 +34,7 @@ export function createPostgresGroupStore({ pool }: { readonly pool: Pool }): Gro
       const rows = await query<ParkedRow>(
         `select distinct on (group_name, key) group_name, key, position, reason, fact, since, count(*) over (partition by group_name, key) as facts
          from bus_parked where not is_redriven and ($1::text is null or group_name = $1) and ($2::text is null or key = $2)
-         order by group_name, key, position`, [group ?? null, key ?? null]);
+         order by group_name, key, reason is null, position`, [group ?? null, key ?? null]);
       return rows.map(parkedKeyOf);
     },
 

@@ -46,10 +46,11 @@ async function whileLocked<T>(work: () => Promise<T> | T): Promise<T> {
   }
 }
 
-/** True once some append of ours waits for the lock. */
-async function untilAppendWaits(): Promise<void> {
+/** Until a statement of ours that names this waits for a lock. */
+async function untilWaitsForLock(name: string): Promise<void> {
   for (;;) {
-    const { rowCount } = await pool.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%es_append%'`);
+    const { rowCount } = await pool.query(
+      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%' || $1 || '%'`, [name]);
     if (rowCount) return;
   }
 }
@@ -66,7 +67,7 @@ describe('one flush', () => {
 
     const outcomes = await whileLocked(async () => {
       void log.append(family.of('first'), 'noStream', newFacts(1));
-      await untilAppendWaits();
+      await untilWaitsForLock('es_append');
       return [
         log.append(family.of('a'), 'noStream', newFacts(2)),
         log.append(family.of('taken'), 1, newFacts(1)),
@@ -128,7 +129,7 @@ describe('positions', () => {
     await other.query(`select es_append(array[$1], '{-1}', '{1}', '{1}', '{1}', array[$2]::uuid[], array[$3]::int[], array[$4])`,
       [family.of('early'), early.id, JSON.stringify(early).length, JSON.stringify(early)]);
     const appending = log.append(family.of('late'), 'noStream', [late]);
-    await untilAppendWaits();
+    await untilWaitsForLock('es_append');
     await other.query('commit');
     other.release();
 
@@ -282,6 +283,19 @@ describe('the database', () => {
     stopping.abort();
     expect(await next).toEqual({ done: true, value: undefined });
     await nowhere.end();
+  });
+
+  test('an abort ends a subscription at once, though the database does not answer it', async () => {
+    const client = await pool.connect();
+    await client.query('begin');
+    await client.query('lock table log_facts in access exclusive mode');
+    const stopping = new AbortController();
+    const next = log.subscribe({ after: BEGINNING, prefixes: [], signal: stopping.signal })[Symbol.asyncIterator]().next();
+    await untilWaitsForLock('es_page');
+    stopping.abort();
+    expect(await next).toEqual({ done: true, value: undefined });
+    await client.query('rollback');
+    client.release();
   });
 
   test('a fault that waiting does not mend ends the subscription with it', async () => {

@@ -1,12 +1,12 @@
 import type { Pool } from 'pg';
-import { BEGINNING, type Position, type SourceId } from '#schemas/brand.ts';
+import { BEGINNING, type Position, type RefName, type SourceId } from '#schemas/brand.ts';
 import type { Progress } from '#shared/bus/bus.ts';
 import { createQuery } from '#shared/postgres/query.ts';
 import type { At, CodebaseView, ReadStore, SyncView, VersionView } from './read-store.ts';
 
 const CODEBASE = `codebase_id as id, source_id as "sourceId", gitlab_project_id as "gitlabProjectId", path, followed, default_ref as "defaultRef",
   json_build_object('state', hook_state, 'reason', hook_reason, 'isSigned', hook_is_signed) as hook,
-  registered_at as "registeredAt", last_hint_at as "lastHintAt", last_observed_at as "lastObservedAt"`;
+  registered_at as "registeredAt", last_hint_at as "lastHintAt", last_whole_hint_at as "lastWholeHintAt", last_observed_at as "lastObservedAt"`;
 
 const VERSION = `ref, state, commit_id as commit, commit_time as "commitTime", tree_id as tree, object_format as "objectFormat", sync_id as sync,
   stored_at as "storedAt", observed_at as "observedAt", position`;
@@ -38,6 +38,11 @@ export function createPostgresReadStore({ pool }: { readonly pool: Pool }): Read
     },
 
     refs: (codebase) => query<VersionView>(`select ${VERSION} from read_model.refs where codebase_id = $1 and state = 'stored' order by ref`, [codebase]),
+
+    async refsUnderWay(codebase) {
+      const rows = await query<{ ref: RefName }>('select distinct ref from read_model.syncs where codebase_id = $1 and ended_at is null', [codebase]);
+      return new Set(rows.map((row) => row.ref));
+    },
 
     versions: (codebase, { ref, before, limit }) => query<VersionView>(
       `select ${VERSION} from read_model.versions where codebase_id = $1 and ($2::text is null or ref = $2) and ($3::text is null or position < $3)

@@ -12,6 +12,8 @@ export interface CodebaseView {
   readonly hook: { readonly state: 'pending' | 'installed' | 'refused'; readonly reason: string | null; readonly isSigned: boolean | null };
   readonly registeredAt: string;
   readonly lastHintAt: string | null;
+  /** The newest cause that stands for every followed ref. */
+  readonly lastWholeHintAt: string | null;
   readonly lastObservedAt: string | null;
 }
 
@@ -71,6 +73,8 @@ export interface ReadStore {
   codebases(options: { after: string; limit: number }): Promise<readonly CodebaseView[]>;
   codebase(id: CodebaseId): Promise<CodebaseView | undefined>;
   refs(codebase: CodebaseId): Promise<readonly VersionView[]>;
+  /** Refs of which a sync has not ended yet, or has not begun. */
+  refsUnderWay(codebase: CodebaseId): Promise<ReadonlySet<RefName>>;
   /** Newest first, from before a position on. */
   versions(codebase: CodebaseId, options: { ref?: RefName; before?: Position; limit: number }): Promise<readonly VersionView[]>;
   /** What the ref pointed to at that moment: the newest version stored by then; of a commit, its newest version on that ref, or on any. */

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import type { RequestHandler } from 'express';
 import type { Actor } from '#schemas/events/fact.ts';
@@ -15,13 +15,19 @@ export const TOKEN_FILE = 'access-token';
 export function loadOrCreateToken(stateDir: string): string {
   mkdirSync(stateDir, { recursive: true });
   const file = path.join(stateDir, TOKEN_FILE);
-  try {
-    const made = openSync(file, 'wx', 0o600);
+  if (!existsSync(file)) {
+    // Written whole, then named: a crash between leaves no empty token that would lock everybody out.
+    const whole = `${file}.${randomBytes(6).toString('hex')}`;
+    const made = openSync(whole, 'wx', 0o600);
     writeSync(made, `tekai_${randomBytes(32).toString('base64url')}\n`);
     fsyncSync(made);
     closeSync(made);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    try {
+      linkSync(whole, file);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    unlinkSync(whole);
   }
   return readFileSync(file, 'utf8').trim();
 }

@@ -94,7 +94,8 @@ test('a server that is silent: the append is given up as unknown, is written all
 
   expect(await log.append(stream, 'noStream', facts)).toMatchObject({ kind: 'appended', revision: 1 });
   expect(idsOf(await readWhole(stream))).toEqual(idsOf(facts));
-});
+  // It is given up after 10 s; the pool's own time-out would come after 65.
+}, 30_000);
 
 /** Runs the writers until they have said so many things, kills them, and tells what was tried and what acknowledged. */
 async function writersUntilKilled(prefix: string, linesMin: number): Promise<{ tries: Try[]; acknowledged: string[] }> {

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const LOADER = join(dirname(fileURLToPath(import.meta.url)), 'typescript-loader.mjs');
+const LOADER = join(dirname(fileURLToPath(import.meta.url)), 'ts-loader.mjs');
 
 /** A Node process of the test's own, which can be killed and whose lines (one JSON value each) can be waited for. */
 export type Program = {

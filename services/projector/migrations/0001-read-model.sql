@@ -47,6 +47,8 @@ create table read_model.codebases (
   registered_at text not null,
   -- When the newest cause was recorded, and when GitLab was last asked for a head.
   last_hint_at text,
+  -- The newest cause that stands for every followed ref.
+  last_whole_hint_at text,
   last_observed_at text
 );
 
@@ -104,4 +106,5 @@ create table read_model.syncs (
   objects_added int
 );
 create index syncs_by_cause on read_model.syncs (cause_id);
+create index syncs_under_way on read_model.syncs (codebase_id) where ended_at is null;
 create index syncs_by_codebase on read_model.syncs (codebase_id, begun_at);

@@ -4,7 +4,7 @@ import type { View } from '../view.ts';
 export type CodebaseRow = {
   codebase_id: string; source_id: string; gitlab_project_id: number; path: string | null; followed: object; default_ref: string | null;
   hook_state: 'pending' | 'installed' | 'refused'; hook_reason: string | null; hook_is_signed: boolean | null;
-  registered_at: string; last_hint_at: string | null; last_observed_at: string | null;
+  registered_at: string; last_hint_at: string | null; last_whole_hint_at: string | null; last_observed_at: string | null;
 };
 
 export const codebases: View<CodebaseRow> = {
@@ -19,8 +19,8 @@ export const codebases: View<CodebaseRow> = {
     switch (fact.type) {
       case 'hook.installed': return { ...before, hook_state: 'installed', hook_reason: null, hook_is_signed: fact.data.isSigned };
       case 'hook.refused': return { ...before, hook_state: 'refused', hook_reason: fact.data.reason, hook_is_signed: null };
-      case 'push.received':
-      case 'sync.requested': return { ...before, last_hint_at: fact.time };
+      case 'push.received': return hinted(before, fact, fact.data.refs.length === 0);
+      case 'sync.requested': return hinted(before, fact, fact.data.ref === null);
       case 'codebase.fetched':
       case 'ref.deleted': return seen(before, fact.data.observedAt, fact.data.defaultRef);
       case 'sync.skipped': return fact.data.observedAt === null ? before : seen(before, fact.data.observedAt, fact.data.defaultRef);
@@ -39,8 +39,13 @@ function registered(fact: Fact<'codebase.registered'>): CodebaseRow {
   const { codebaseId, sourceId, gitlabProjectId, path, followed } = fact.data;
   return {
     codebase_id: codebaseId, source_id: sourceId, gitlab_project_id: gitlabProjectId, path, followed, default_ref: null,
-    hook_state: 'pending', hook_reason: null, hook_is_signed: null, registered_at: fact.time, last_hint_at: fact.time, last_observed_at: null,
+    hook_state: 'pending', hook_reason: null, hook_is_signed: null, registered_at: fact.time, last_hint_at: fact.time, last_whole_hint_at: fact.time, last_observed_at: null,
   };
+}
+
+/** What names refs waits in the table of syncs; what stands for every ref is remembered here. */
+function hinted(before: CodebaseRow, fact: Fact, isWhole: boolean): CodebaseRow {
+  return { ...before, last_hint_at: fact.time, last_whole_hint_at: isWhole ? fact.time : before.last_whole_hint_at };
 }
 
 /** Looks may be recorded out of order over refs: the latest look counts. */

@@ -19,9 +19,9 @@ const isOfSync = (fact: Fact): fact is SyncFact => 'syncId' in fact.data;
 export const syncs: View<SyncRow> = {
   table: 'syncs',
   key: ['sync_id'],
-  keysOf: (fact) => (isOfSync(fact) ? [[fact.data.syncId]] : waitingFor(fact).map((row) => [row.sync_id])),
+  keysOf: (fact) => [...(isOfSync(fact) ? [[fact.data.syncId]] : []), ...waitingFor(fact).map((row) => [row.sync_id])],
   fold(before, fact, [sync]) {
-    if (isOfSync(fact)) return step(before ?? { ...waiting(fact.data.codebaseId, fact.data.ref, fact), sync_id: fact.data.syncId, cause_id: fact.causationId }, fact);
+    if (isOfSync(fact) && fact.data.syncId === sync) return step(before ?? { ...waiting(fact.data.codebaseId, fact.data.ref, fact), sync_id: fact.data.syncId, cause_id: fact.causationId }, fact);
     return before ?? waitingFor(fact).find((row) => row.sync_id === sync);
   },
 };
@@ -29,6 +29,8 @@ export const syncs: View<SyncRow> = {
 function waitingFor(fact: Fact): SyncRow[] {
   switch (fact.type) {
     case 'sync.requested': return fact.data.ref === null ? [] : [waiting(fact.data.codebaseId, fact.data.ref, fact)];
+    // The next attempt: a new sync that follows from the failure.
+    case 'sync.failed': return [waiting(fact.data.codebaseId, fact.data.ref, fact)];
     case 'push.received': return [...new Set(fact.data.refs.map((hint) => hint.ref as RefName))].map((ref) => waiting(fact.data.codebaseId, ref, fact));
     default: return [];
   }

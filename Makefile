@@ -1,0 +1,33 @@
+# What a person can do here. ARGS is passed on to the program, REPO to the demo: make demo ARGS=--once REPO=~/code/app
+.DEFAULT_GOAL := help
+.PHONY: help demo dev up test lint build
+export REPO
+
+# Installs and builds what is not up to date; needs Node 20.19 and git.
+prepare = @node infra/demo/prepare.mjs
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: ## See it work: a simulated GitLab, an engine, a first sync, a real push (ARGS=--once ends after the show; REPO=path shows that repository)
+	$(prepare) build
+	@exec node dist/infra/demo/main.js $(ARGS)
+
+dev: ## A simulated GitLab and an engine that is built and started again when a source changes
+	$(prepare) build
+	@exec node dist/infra/demo/dev.js $(ARGS)
+
+up: ## The engine alone, with everything it needs (ARGS="ingress fetcher" runs the named services)
+	$(prepare) build
+	@exec node dist/services/main.js up $(ARGS)
+
+test: ## All tests (ARGS=services/cli runs those whose path matches)
+	$(prepare) install
+	@npm test --silent -- $(ARGS)
+
+lint: ## Types, lint and the architecture's tests
+	$(prepare) install
+	@npm run --silent lint
+
+build: ## Compile to dist/
+	$(prepare) build
