@@ -36,7 +36,7 @@ export type RefName = Brand<string, 'RefName'>;
  * A full ref name, as git allows them: no spaces, control characters or `~^:?*[\`; and text that can be written down anywhere,
  * so no half of a surrogate pair. GitLab caps names at 244 bytes; 1,024 leaves room for odd servers.
  */
-export const refName = branded<z.ZodString, 'RefName'>(z.string().max(1_024).regex(/^refs\/[^\p{Cc}\p{Cs} ~^:?*[\\]+$/u, 'a full ref name such as refs/heads/main'));
+export const refName = branded<z.ZodString, 'RefName'>(z.string().max(1_024).regex(/^refs\/[^\u0000-\u0020\u007f~^:?*[\\]+$/, 'a full ref name such as refs/heads/main').refine((name) => !/\p{Surrogate}/u.test(name), 'half of a surrogate pair'));
 
 export type StreamName = Brand<string, 'StreamName'>;
 export const streamName = branded<z.ZodString, 'StreamName'>(z.string().regex(/^[a-z]+-[A-Za-z0-9_-]+$/).max(256));

@@ -4,7 +4,7 @@ import { followedRefs } from '../events/codebase-registered.ts';
 
 /** `POST /v1/sources` */
 export const registerSource = z.strictObject({
-  name: z.string().min(1).max(200).regex(/^\P{C}*$/u, 'no control characters').optional(),
+  name: z.string().min(1).max(200).regex(/^[^\u0000-\u001f\u007f]*$/, 'no control characters').optional(),
   baseUrl: z.url({ protocol: /^https?$/ }).max(2_000).transform((url) => url.replace(/\/+$/, '')),
   /** A GitLab access token; never returned. */
   token: z.string().min(1).max(1_000),

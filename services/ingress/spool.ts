@@ -108,8 +108,9 @@ export async function openSpool<Entry>(options: { directory: string; bytesMax: n
     newest += 1;
     const segment = { name: `${String(newest).padStart(12, '0')}.spool`, bytes: 0 };
     const file = await open(path.join(directory, segment.name), 'wx', 0o600);
+    await syncFolder(directory).catch(async (error: unknown) => { await file.close(); throw error; });
+    // Both at once: a drain seals what is written into by looking at `writing`.
     segments.push(segment);
-    await syncFolder(directory);
     writing = { file, segment };
     return writing;
   }

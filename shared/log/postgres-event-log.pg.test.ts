@@ -296,7 +296,8 @@ describe('the database', () => {
     expect(await next).toEqual({ done: true, value: undefined });
     await client.query('rollback');
     client.release();
-  });
+    // The read itself is given up after 10 s only.
+  }, 5_000);
 
   test('a fault that waiting does not mend ends the subscription with it', async () => {
     const another = await freshDatabase();

@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { StreamName } from '#schemas/brand.ts';
+import type { Fact, FactType } from '#schemas/events/facts.ts';
+import type { Appendable, EventLog } from '#shared/log/event-log.ts';
+import { createMemoryEventLog } from '#shared/log/memory-event-log.ts';
+import { createLogger } from '#shared/runtime/logger.ts';
+import { newFact } from '#shared/runtime/new-fact.ts';
+import { Unavailable } from '#shared/runtime/unavailable.ts';
+import type { Bus, Consumer, Handling, Outcome } from './bus.ts';
+import type { GroupStore } from './group-store.ts';
+import { createLogBus } from './log-bus.ts';
+
+/** A bus as one process has it. */
+export interface OpenBus {
+  readonly bus: Bus;
+  /** kill -9: from now on nothing of this process has an effect, and no answer reaches it. */
+  crash(): void;
+  isDead(): boolean;
+  readonly died: Promise<void>;
+}
+
+/** One log and one memory of groups, on which buses are opened one after the other, or side by side. */
+export interface Bench {
+  readonly log: EventLog;
+  open(): OpenBus;
+  /** While true, the group memory answers nobody. */
+  setAway(isAway: boolean): void;
+}
+
+export interface LogBusBench extends Bench {
+  /** How long the bus wanted to sleep, each time. */
+  readonly slept: number[];
+  /** Called before each call of the store; `die` ends the process instead of, or right after, the call. */
+  onStoreCall: (call: { name: string; args: readonly unknown[]; die(): void }) => void;
+}
+
+const never = new Promise<never>(() => undefined);
+
+/** Sleeps are cut to `sleepMsMax`: the order of things stays, and a back-off of 30 s does not take 30 s. */
+export function createLogBusBench(store: GroupStore, { sleepMsMax = 5 } = {}): LogBusBench {
+  const log = createMemoryEventLog();
+  let isAway = false;
+  const bench: LogBusBench = { log, slept: [], onStoreCall: () => undefined, setAway(value) { isAway = value; }, open };
+  return bench;
+
+  function open(): OpenBus {
+    const life = new AbortController();
+    const isDead = () => life.signal.aborted;
+    const call = async (name: string, args: readonly unknown[]) => {
+      if (isDead()) return never;
+      bench.onStoreCall({ name, args, die: () => life.abort() });
+      if (isDead()) return never;
+      if (isAway) throw new Unavailable('group store', 'away');
+      const answer = await (store[name as keyof GroupStore] as (...all: readonly unknown[]) => Promise<unknown>)(...args);
+      return isDead() ? never : answer;
+    };
+    const mortal = new Proxy(store, { get: (_store, name) => (...args: unknown[]) => call(String(name), args) });
+    const sleep = async (ms: number, signal: AbortSignal) => {
+      bench.slept.push(ms);
+      await delay(Math.min(ms, sleepMsMax), undefined, { signal }).catch(() => undefined);
+    };
+    const bus = createLogBus({ log, store: mortal, logger: createLogger('silent'), now: () => new Date(), sleep });
+    return {
+      isDead,
+      crash: () => life.abort(),
+      died: new Promise((resolve) => { life.signal.addEventListener('abort', () => resolve()); }),
+      bus: {
+        ...bus,
+        consume: (consumer, signal) => bus.consume(mortalConsumer(consumer, isDead), AbortSignal.any([signal, life.signal])),
+      },
+    };
+  }
+}
+
+function mortalConsumer(consumer: Consumer, isDead: () => boolean): Consumer {
+  return {
+    ...consumer,
+    async handle(fact, handling) {
+      if (isDead()) return never;
+      try {
+        const outcome = await consumer.handle(fact, handling);
+        return isDead() ? await never : outcome;
+      } catch (error) {
+        return isDead() ? await never : Promise.reject(error as Error);
+      }
+    },
+  };
+}
+
+/** Appends a fact of a key. It is called by its label: `a1` is of the key `a`. */
+export async function append(log: EventLog, label: string, options: { type?: FactType; isUnreadable?: boolean } = {}): Promise<void> {
+  const { type = 'sync.requested', isUnreadable = false } = options;
+  const codebaseId = randomUUID() as never;
+  const data = type === 'sync.requested' ? { codebaseId, ref: null, command: { id: label, digest: '0'.repeat(64) } } : { codebaseId, sourceId: randomUUID() as never, reason: label };
+  const fact = newFact<FactType>({ type, key: keyOf(label), actor: { kind: 'worker', id: 'test' }, correlationId: label, causationId: null, time: new Date(), data: data as never });
+  const stream = `${type === 'sync.requested' ? 'command' : 'codebase'}-${randomUUID()}` as StreamName;
+  await log.append(stream, 'noStream', [isUnreadable ? ({ ...fact, data: { codebaseId: 'no id' } } as Appendable) : fact]);
+}
+
+export const keyOf = (label: string) => label.replace(/\d+$/, '');
+export const done: Outcome = { kind: 'done' };
+
+export interface Worker {
+  /** Every call of `handle`, by label. */
+  readonly handled: string[];
+  readonly completed: string[];
+  readonly handlings: Map<string, Handling>;
+  /** How many were in hand at once, at most. */
+  readonly mostAtOnce: () => number;
+  /** Told to stop, and through with it. */
+  stop(): Promise<void>;
+}
+
+export type Script = (label: string, times: number, handling: Handling) => Outcome | Promise<Outcome>;
+
+/** Consumes by a script: what becomes of a fact, by its label and how often it came. */
+export function startWorker(bus: Bus, script: Script, options: Partial<Consumer> = {}): Worker {
+  const stopping = new AbortController();
+  const times = new Map<string, number>();
+  const worker = { handled: [] as string[], completed: [] as string[], handlings: new Map<string, Handling>() };
+  let inHand = 0;
+  let most = 0;
+  const handle = async (fact: Fact, handling: Handling) => {
+    const label = fact.correlationId;
+    times.set(label, (times.get(label) ?? 0) + 1);
+    worker.handled.push(label);
+    worker.handlings.set(label, handling);
+    most = Math.max(most, inHand += 1);
+    try {
+      const outcome = await script(label, times.get(label) ?? 0, handling);
+      if (outcome.kind === 'done') worker.completed.push(label);
+      return outcome;
+    } finally {
+      inHand -= 1;
+    }
+  };
+  const ended = bus.consume({ group: 'workers', types: ['sync.requested'], concurrency: 4, handle, ...options }, stopping.signal);
+  return { ...worker, mostAtOnce: () => most, stop: async () => { stopping.abort(); await ended; } };
+}
+
+/** Something that a test decides the moment of. */
+export function createGate() {
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => { open = resolve; });
+  return { opened, open: () => open() };
+}
+
+const STATE_MS_MAX = 20_000;
+
+/** Waits for a state, never for a time. */
+export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + STATE_MS_MAX;
+  while (!(await isSo())) {
+    if (performance.now() > end) throw new Error(`waited in vain: ${what}`);
+    await delay(2);
+  }
+}

@@ -1,0 +1,485 @@
+import { Unavailable } from '#shared/runtime/unavailable.ts';
+import type { Progress } from './bus.ts';
+import { append, createGate, done, startWorker, until, type Bench, type OpenBus, type Script, type Worker } from './bus-bench.contract.ts';
+
+/** What every bus must do (bus.ts). `open` gives a log and a group memory of the suite's own; each test has its keys to itself. */
+export function busContract(name: string, openBench: () => Promise<Bench>): void {
+  describe(`${name} is a bus`, () => {
+    let bench: Bench;
+    let opened: OpenBus;
+    const workers: Worker[] = [];
+    beforeEach(async () => { bench = await openBench(); opened = bench.open(); });
+    afterEach(async () => {
+      bench.setAway(false);
+      await Promise.all(workers.splice(0).map((worker) => worker.stop()));
+    });
+
+    const suite: Suite = {
+      get bench() { return bench; },
+      get bus() { return opened.bus; },
+      work(script, options) {
+        const worker = startWorker(opened.bus, script, options);
+        workers.push(worker);
+        return worker;
+      },
+      async add(...labels) { for (const label of labels) await append(bench.log, label); },
+      async reopen(how) {
+        if (how === 'crash') opened.crash();
+        const old = workers.splice(0);
+        if (how === 'stop') await Promise.all(old.map((worker) => worker.stop()));
+        opened = bench.open();
+      },
+    };
+    describe('handing out', () => handingOut(suite));
+    describe('waiting', () => waiting(suite));
+    describe('parking', () => parking(suite));
+    describe('redriving', () => redriving(suite));
+    describe('ending', () => ending(suite));
+    describe('telling', () => telling(suite));
+  });
+}
+
+interface Suite {
+  readonly bench: Bench;
+  readonly bus: OpenBus['bus'];
+  work(script: Script, options?: Parameters<typeof startWorker>[2]): Worker;
+  add(...labels: string[]): Promise<void>;
+  /** The process ends, one way or the other, and another one opens the bus. */
+  reopen(how: 'stop' | 'crash'): Promise<void>;
+}
+
+const ofKey = (labels: readonly string[], key: string) => labels.filter((label) => label.startsWith(key));
+const parkedOf = async ({ bus }: Suite, key: string) => (await bus.parked({ key }))[0];
+
+function handingOut(suite: Suite): void {
+  test('facts of a key come in order, one at a time', async () => {
+    await suite.add('a1', 'b1', 'a2', 'b2', 'a3', 'b3');
+    const inHand = new Set<string>();
+    const worker = suite.work(async (label) => {
+      const key = label.slice(0, 1);
+      if (inHand.has(key)) throw new Error(`two of ${key} at once`);
+      inHand.add(key);
+      await new Promise(setImmediate);
+      inHand.delete(key);
+      return done;
+    });
+    await until('all are done', () => worker.completed.length === 6);
+    expect(ofKey(worker.handled, 'a')).toEqual(['a1', 'a2', 'a3']);
+    expect(ofKey(worker.handled, 'b')).toEqual(['b1', 'b2', 'b3']);
+  });
+
+  test('keys are worked on side by side, as many as the consumer wants and no more', async () => {
+    const gate = createGate();
+    await suite.add('a1', 'b1', 'c1', 'd1', 'e1');
+    const worker = suite.work(async () => { await gate.opened; return done; }, { concurrency: 3 });
+    await until('three are begun', () => worker.handled.length === 3);
+    gate.open();
+    await until('all are done', () => worker.completed.length === 5);
+    expect(worker.mostAtOnce()).toBe(3);
+  });
+
+  test('a key whose fact takes long does not hold the others', async () => {
+    const gate = createGate();
+    await suite.add('a1', 'a2', 'b1', 'b2');
+    const worker = suite.work(async (label) => { if (label === 'a1') await gate.opened; return done; }, { concurrency: 2 });
+    await until('b is through', () => ofKey(worker.completed, 'b').length === 2);
+    expect(worker.handled).not.toContain('a2');
+    gate.open();
+    await until('a is through', () => ofKey(worker.completed, 'a').length === 2);
+  });
+
+  test('facts that come later are taken as they come', async () => {
+    const worker = suite.work(() => done);
+    await suite.add('a1');
+    await until('the first is done', () => worker.completed.length === 1);
+    await suite.add('a2', 'b1');
+    await until('the others are done', () => worker.completed.length === 3);
+  });
+
+  test('only facts of the wanted types are given', async () => {
+    await append(suite.bench.log, 'a1', { type: 'hook.refused' });
+    await append(suite.bench.log, 'a2');
+    await append(suite.bench.log, 'b1', { type: 'hook.refused' });
+    const requests = suite.work(() => done);
+    const refusals = suite.work(() => done, { group: 'refusals', types: ['hook.refused'] });
+    await until('both are through', () => requests.completed.length === 1 && refusals.completed.length === 2);
+    expect(requests.handled).toEqual(['a2']);
+    expect(refusals.handled).toEqual(['a1', 'b1']);
+  });
+
+  test('two groups each get everything, and one that parks a key does not park it for the other', async () => {
+    await suite.add('a1', 'a2', 'b1');
+    const one = suite.work(() => ({ kind: 'park', reason: 'not for me' }), { group: 'one' });
+    const two = suite.work(() => done, { group: 'two' });
+    await until('both are through', async () => two.completed.length === 3 && (await suite.bus.parked()).length === 2);
+    expect(one.completed).toEqual([]);
+    expect((await suite.bus.parked()).map(({ group, key }) => ({ group, key }))).toEqual(expect.arrayContaining([{ group: 'one', key: 'a' }, { group: 'one', key: 'b' }]));
+    expect(await suite.bus.redrive('two', 'a')).toBe(0);
+  });
+
+  test('a handler sees what else of its key is here already, oldest first, and nothing of other keys', async () => {
+    const gate = createGate();
+    await suite.add('a1', 'a2', 'b1', 'a3');
+    const worker = suite.work(async (label, times, handling) => {
+      if (label !== 'a1') return done;
+      if (times === 1) return { kind: 'hold', reason: 'until all are here', until: () => gate.opened };
+      expect(handling.waiting.map((fact) => fact.correlationId)).toEqual(['a2', 'a3']);
+      return done;
+    });
+    await until('b is through, which came after a2', () => worker.completed.includes('b1'));
+    await suite.add('c1');
+    await until('c is through, which came after a3', () => worker.completed.includes('c1'));
+    gate.open();
+    await until('all are done', () => worker.completed.length === 5);
+    expect(await suite.bus.parked()).toEqual([]);
+  });
+}
+
+function waiting(suite: Suite): void {
+  test('a key that is to be tried again takes no slot: with one slot the others go on', async () => {
+    let isBack = false;
+    await suite.add('a1', 'a2', 'b1', 'b2', 'b3');
+    const worker = suite.work((label) => (label === 'a1' && !isBack ? { kind: 'retry', afterMs: 1_000, reason: 'away' } : done), { concurrency: 1 });
+    await until('b is through, a was tried again', () => ofKey(worker.completed, 'b').length === 3 && worker.handled.filter((label) => label === 'a1').length > 3);
+    expect(worker.handled).not.toContain('a2');
+    isBack = true;
+    await until('a is through', () => ofKey(worker.completed, 'a').length === 2);
+  });
+
+  test('a key on hold takes no slot, and its fact is handled again once the state has come', async () => {
+    const gate = createGate();
+    await suite.add('a1', 'a2', 'b1', 'b2');
+    const worker = suite.work((label, times) => (label === 'a1' && times === 1 ? { kind: 'hold', reason: 'until it is there', until: () => gate.opened } : done), { concurrency: 1 });
+    await until('b is through', () => ofKey(worker.completed, 'b').length === 2);
+    expect(ofKey(worker.handled, 'a')).toEqual(['a1']);
+    gate.open();
+    await until('a is through', () => ofKey(worker.completed, 'a').length === 2);
+    expect(ofKey(worker.handled, 'a')).toEqual(['a1', 'a1', 'a2']);
+  });
+
+  test('a wait that fails is no fault of the fact: it is handled again', async () => {
+    await suite.add('a1');
+    const worker = suite.work((_label, times) => (times <= 7 ? { kind: 'hold', reason: 'x', until: async () => { throw new Error('could not look'); } } : done));
+    await until('it is done', () => worker.completed.length === 1);
+    expect(await suite.bus.parked()).toEqual([]);
+  });
+
+  test('a dependency that is away is waited for, however long, and parks nothing; then one fault is one fault', async () => {
+    await suite.add('a1', 'a2');
+    const worker = suite.work((label, times) => {
+      if (label === 'a1' && times <= 40) throw new Unavailable('gitlab', 'away');
+      if (label === 'a1' && times === 41) throw new Error('a fault, once');
+      return done;
+    });
+    await until('all are done', () => worker.completed.length === 2);
+    expect(worker.handled).toHaveLength(43);
+    expect(await suite.bus.parked()).toEqual([]);
+  });
+
+  test('a fact set aside lets later ones of its key pass, and comes back', async () => {
+    await suite.add('a1', 'a2', 'a3');
+    let isThere = false;
+    const worker = suite.work((label) => (label === 'a1' && !isThere ? { kind: 'aside', afterMs: 50, reason: 'not there yet' } : done));
+    await until('the others passed', () => worker.completed.length === 2);
+    expect(worker.completed).toEqual(['a2', 'a3']);
+    isThere = true;
+    await until('it came back', () => worker.completed.length === 3);
+  });
+
+  test('a fact that is set aside is not among the waiting of those that pass it', async () => {
+    await suite.add('a1', 'a2');
+    let isThere = false;
+    const worker = suite.work((label) => (label === 'a1' && !isThere ? { kind: 'aside', afterMs: 50, reason: 'not there yet' } : done));
+    await until('the other passed', () => worker.completed.includes('a2'));
+    expect(worker.handlings.get('a2')?.waiting).toEqual([]);
+    isThere = true;
+    await until('it came back', () => worker.completed.length === 2);
+  });
+
+  test('a handler is told how long ago this process handled the fact first', async () => {
+    await suite.add('a1');
+    const seen: number[] = [];
+    const worker = suite.work((_label, _times, { sinceFirstMs }) => (seen.push(sinceFirstMs), sinceFirstMs < 20 ? { kind: 'retry', afterMs: 5, reason: 'not long enough' } : done));
+    await until('it is done', () => worker.completed.length === 1);
+    expect(seen[0]).toBe(0);
+    expect(seen).toEqual([...seen].sort((a, b) => a - b));
+  });
+}
+
+function parking(suite: Suite): void {
+  test('a handler that throws is tried five times; then its key is parked, with the reason', async () => {
+    await suite.add('a1', 'b1');
+    const worker = suite.work((label) => { if (label === 'a1') throw new Error('a bug of ours'); return done; });
+    await until('it is parked', async () => (await parkedOf(suite, 'a')) !== undefined);
+    expect(worker.handled.filter((label) => label === 'a1')).toHaveLength(5);
+    expect(await parkedOf(suite, 'a')).toMatchObject({ group: 'workers', key: 'a', type: 'sync.requested', facts: 1, reason: expect.stringContaining('a bug of ours') });
+    expect(worker.completed).toEqual(['b1']);
+  });
+
+  test('a handler that throws four times and then does it is not parked', async () => {
+    await suite.add('a1');
+    const worker = suite.work((_label, times) => { if (times < 5) throw new Error('a race'); return done; });
+    await until('it is done', () => worker.completed.length === 1);
+    expect(await suite.bus.parked()).toEqual([]);
+  });
+
+  test('a parked key is set aside with everything behind it, what is here and what comes; the others go on', async () => {
+    await suite.add('a1', 'a2', 'b1');
+    const worker = suite.work((label) => (label.startsWith('a') ? { kind: 'park', reason: 'cannot be' } : done));
+    await until('it is parked with what is here', async () => (await parkedOf(suite, 'a'))?.facts === 2);
+    await suite.add('a3', 'b2');
+    await until('what comes goes behind', async () => (await parkedOf(suite, 'a'))?.facts === 3 && worker.completed.length === 2);
+    expect(ofKey(worker.handled, 'a')).toEqual(['a1']);
+    expect(await parkedOf(suite, 'a')).toMatchObject({ reason: 'cannot be', since: expect.stringMatching(/^\d{4}-.*Z$/) });
+    expect(await suite.bus.parked({ key: 'b' })).toEqual([]);
+  });
+
+  test('a fact that this program cannot read parks its key only', async () => {
+    await append(suite.bench.log, 'a1', { isUnreadable: true });
+    await suite.add('a2', 'b1');
+    const worker = suite.work(() => done);
+    await until('the other is done', () => worker.completed.length === 1);
+    await until('it is parked', async () => (await parkedOf(suite, 'a'))?.facts === 2);
+    expect((await parkedOf(suite, 'a'))?.reason).toContain('codebaseId');
+    expect(worker.handled).toEqual(['b1']);
+  });
+
+  test('a fact that was set aside is parked with its key, and waits in its place', async () => {
+    let isMended = false;
+    await suite.add('a1', 'a2');
+    const worker = suite.work((label) => {
+      if (isMended) return done;
+      return label === 'a1' ? { kind: 'aside', afterMs: 1_000, reason: 'later' } : { kind: 'park', reason: 'cannot be' };
+    });
+    await until('both are parked', async () => (await parkedOf(suite, 'a'))?.facts === 2);
+    expect(await parkedOf(suite, 'a')).toMatchObject({ reason: 'cannot be' });
+    isMended = true;
+    await suite.bus.redrive('workers', 'a');
+    await until('both are done', () => worker.completed.length === 2);
+    expect(worker.completed).toEqual(['a1', 'a2']);
+  });
+
+  test.each(['stop', 'crash'] as const)('what is parked is parked still after a %s, and nothing of it is handled', async (how) => {
+    await suite.add('a1', 'a2');
+    suite.work((label) => (label === 'a1' ? { kind: 'park', reason: 'cannot be' } : done));
+    await until('it is parked', async () => (await parkedOf(suite, 'a'))?.facts === 2);
+    await suite.reopen(how);
+    const worker = suite.work(() => done);
+    await suite.add('a3', 'b1');
+    await until('the other is done, the new one behind', async () => worker.completed.length === 1 && (await parkedOf(suite, 'a'))?.facts === 3);
+    expect(worker.handled).toEqual(['b1']);
+    expect(await parkedOf(suite, 'a')).toMatchObject({ reason: 'cannot be' });
+  });
+
+  test('while the store is away nothing is parked, lost or passed; then it goes on', async () => {
+    await suite.add('a1', 'a2', 'b1');
+    let tried = 0;
+    const worker = suite.work((label) => {
+      if (!label.startsWith('a')) return done;
+      tried += 1;
+      suite.bench.setAway(true);
+      return { kind: 'park', reason: 'cannot be' };
+    });
+    await until('the other key goes on', () => tried === 1 && worker.completed.includes('b1'));
+    suite.bench.setAway(false);
+    await until('it is parked', async () => (await parkedOf(suite, 'a'))?.facts === 2);
+    expect(tried).toBe(1);
+  });
+}
+
+function redriving(suite: Suite): void {
+  async function parkedAt(label: string, ...labels: string[]): Promise<{ worker: Worker; mend(): void }> {
+    let isMended = false;
+    await suite.add(...labels);
+    const worker = suite.work((one) => (one === label && !isMended ? { kind: 'park', reason: 'cannot be' } : done));
+    await until('it is parked', async () => (await parkedOf(suite, label.slice(0, 1)))?.facts === labels.length);
+    return { worker, mend: () => { isMended = true; } };
+  }
+
+  test('a redriven key is worked through in order, its facts marked as redriven, what comes then is not', async () => {
+    const { worker, mend } = await parkedAt('a1', 'a1', 'a2', 'a3');
+    mend();
+    expect(await suite.bus.redrive('workers', 'a')).toBe(3);
+    await suite.add('a4');
+    await until('all are done', () => worker.completed.length === 4);
+    expect(worker.completed).toEqual(['a1', 'a2', 'a3', 'a4']);
+    expect(['a1', 'a2', 'a3', 'a4'].map((label) => worker.handlings.get(label)?.isRedriven)).toEqual([true, true, true, false]);
+    expect(await suite.bus.parked()).toEqual([]);
+  });
+
+  test('a redriven key that parks again loses nothing, however often, whatever comes meanwhile', async () => {
+    const { worker, mend } = await parkedAt('a1', 'a1', 'a2');
+    for (let times = 2; times <= 4; times += 1) {
+      await suite.bus.redrive('workers', 'a');
+      await suite.add(`a${times + 1}`);
+      await until('it is parked again', async () => (await parkedOf(suite, 'a'))?.facts === times + 1);
+    }
+    expect(worker.completed).toEqual([]);
+    mend();
+    expect(await suite.bus.redrive('workers', 'a')).toBe(5);
+    await until('all are done', () => worker.completed.length === 5);
+    expect(worker.completed).toEqual(['a1', 'a2', 'a3', 'a4', 'a5']);
+  });
+
+  test('a redriven key that parks at a later fact keeps that one and those behind it', async () => {
+    await suite.add('a1', 'a2', 'a3');
+    const cannotBe = new Set(['a1', 'a2']);
+    const worker = suite.work((label) => (cannotBe.has(label) ? { kind: 'park', reason: `${label} cannot be` } : done));
+    await until('it is parked', async () => (await parkedOf(suite, 'a'))?.facts === 3);
+    cannotBe.delete('a1');
+    await suite.bus.redrive('workers', 'a');
+    await until('it is parked at the next', async () => (await parkedOf(suite, 'a'))?.reason === 'a2 cannot be');
+    expect(await parkedOf(suite, 'a')).toMatchObject({ facts: 2 });
+    expect(worker.completed).toEqual(['a1']);
+  });
+
+  test.each(['stop', 'crash'] as const)('a redrive that a %s interrupts goes on in the next process, in order', async (how) => {
+    await suite.add('a1', 'a2', 'a3');
+    const gate = createGate();
+    let isMended = false;
+    suite.work(async (label, _times, { signal }) => {
+      if (label === 'a1' && !isMended) return { kind: 'park', reason: 'cannot be' };
+      // Begun, and not done before the process ends.
+      if (label === 'a2') return { kind: 'hold', reason: 'x', until: () => Promise.race([gate.opened, new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))]) };
+      return done;
+    });
+    await until('it is parked', async () => (await parkedOf(suite, 'a'))?.facts === 3);
+    isMended = true;
+    await suite.bus.redrive('workers', 'a');
+    await until('it is under way', async () => (await suite.bus.parked()).length === 0);
+    await suite.reopen(how);
+    await suite.add('a4');
+    const worker = suite.work(() => done);
+    await until('the rest is done', () => worker.completed.includes('a4'));
+    expect(worker.completed.filter((label) => label !== 'a1')).toEqual(['a2', 'a3', 'a4']);
+  });
+
+  test('a key that is redriven by another process, or while nobody works, is worked on', async () => {
+    const { worker, mend } = await parkedAt('a1', 'a1', 'a2');
+    mend();
+    expect(await suite.bench.open().bus.redrive('workers', 'a')).toBe(2);
+    await until('both are done', () => worker.completed.length === 2);
+    await suite.add('a3');
+    await until('the next is done', () => worker.completed.length === 3);
+    expect(worker.completed).toEqual(['a1', 'a2', 'a3']);
+  });
+
+  test('facts that come while their key is redriven keep their order, and none stays behind', async () => {
+    let isMended = false;
+    const labels = Array.from({ length: 60 }, (_, index) => `a${index}`);
+    const worker = suite.work((label) => (label === 'a0' && !isMended ? { kind: 'park', reason: 'cannot be' } : done));
+    const other = suite.bench.open().bus;
+    const appending = suite.add(...labels);
+    await until('it is parked', async () => (await parkedOf(suite, 'a')) !== undefined);
+    isMended = true;
+    await Promise.all([appending, suite.bus.redrive('workers', 'a'), other.redrive('workers', 'a'), suite.bus.redrive('workers', 'a')]);
+    await until('all are done', () => worker.completed.length >= labels.length);
+    expect(worker.completed).toEqual(labels);
+    expect(await suite.bus.parked()).toEqual([]);
+  });
+
+  test('redriving what is not parked, or not known, does nothing', async () => {
+    expect(await suite.bus.redrive('workers', 'a')).toBe(0);
+    expect(await suite.bus.redrive('nobody', 'a')).toBe(0);
+  });
+}
+
+function ending(suite: Suite): void {
+  test('stop waits for what is in hand, begins nothing else, and the next process goes on behind it', async () => {
+    const gate = createGate();
+    await suite.add('a1', 'a2', 'b1');
+    const worker = suite.work(async (label) => { if (label === 'a1') await gate.opened; return done; }, { concurrency: 1 });
+    await until('it is in hand', () => worker.handled.includes('a1'));
+    let hasStopped = false;
+    const stopping = worker.stop().then(() => { hasStopped = true; });
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+    expect(hasStopped).toBe(false);
+    gate.open();
+    await stopping;
+    expect(worker.completed).toEqual(['a1']);
+    await suite.reopen('stop');
+    const next = suite.work(() => done);
+    await until('the rest is done', () => next.completed.length === 2);
+    expect(next.handled.toSorted()).toEqual(['a2', 'b1']);
+  });
+
+  test('stop does not wait for a wait to end', async () => {
+    await suite.add('a1', 'b1', 'c1');
+    const worker = suite.work((label, _times, { signal }) => {
+      if (label === 'a1') return { kind: 'retry', afterMs: 10_000_000, reason: 'away' };
+      if (label === 'b1') return { kind: 'aside', afterMs: 10_000_000, reason: 'later' };
+      return { kind: 'hold', reason: 'x', until: () => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('stopping')))) };
+    });
+    await until('all wait', () => new Set(worker.handled).size === 3);
+    await suite.reopen('stop');
+    const next = suite.work(() => done);
+    await until('all are done', () => next.completed.length === 3);
+  });
+
+  test('a handler that fails because it is told to stop has not failed', async () => {
+    await suite.add('a1');
+    const worker = suite.work((_label, _times, { signal }) => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted')))));
+    await until('it is in hand', () => worker.handled.length === 1);
+    await suite.reopen('stop');
+    const next = suite.work(() => done);
+    await until('it is done', () => next.completed.length === 1);
+    expect(await suite.bus.parked()).toEqual([]);
+  });
+
+  test('what was done is not handled again after a stop', async () => {
+    await suite.add('a1', 'b1', 'a2');
+    const worker = suite.work(() => done);
+    await until('all are done', () => worker.completed.length === 3);
+    await suite.reopen('stop');
+    const next = suite.work(() => done);
+    await suite.add('c1');
+    await until('what is new is done', () => next.completed.includes('c1'));
+    expect(next.handled).toEqual(['c1']);
+  });
+
+  test('after a crash a fact that was not done is handled again, although later ones of other keys were done', async () => {
+    await suite.add('a1', 'b1', 'b2', 'a2');
+    const worker = suite.work((label) => (label === 'a1' ? { kind: 'retry', afterMs: 1_000, reason: 'away' } : done));
+    await until('b is through', () => ofKey(worker.completed, 'b').length === 2);
+    await suite.reopen('crash');
+    const next = suite.work(() => done);
+    await until('a is through', () => ofKey(next.completed, 'a').length === 2);
+    expect(ofKey(next.handled, 'a')).toEqual(['a1', 'a2']);
+  });
+
+  test('a stop while the store is away passes over nothing: not what was to be parked, not what came behind a parked key', async () => {
+    await suite.add('a1', 'b1');
+    let isAskedToPark = false;
+    const worker = suite.work((label) => {
+      if (label === 'b2') { suite.bench.setAway(true); isAskedToPark = true; }
+      return label === 'a1' || label === 'b2' ? { kind: 'park', reason: 'cannot be' } : done;
+    });
+    await until('a is parked', async () => (await parkedOf(suite, 'a')) !== undefined);
+    await suite.add('b2');
+    await until('b cannot be parked', () => isAskedToPark);
+    await suite.add('a2', 'c1');
+    const stopping = worker.stop();
+    // Back for the very last save of the checkpoint.
+    suite.bench.setAway(false);
+    await stopping;
+    await suite.reopen('stop');
+    const next = suite.work(() => done);
+    await until('what came later is done', () => next.completed.includes('c1'));
+    await until('a2 went behind a1', async () => (await parkedOf(suite, 'a'))?.facts === 2);
+    await until('b2 is done, or parked', async () => next.completed.includes('b2') || (await parkedOf(suite, 'b')) !== undefined);
+  });
+}
+
+function telling(suite: Suite): void {
+  test('progress reaches who listens, until they listen no longer', () => {
+    const progress = (objectsDone: number) => ({ syncId: 's', codebaseId: 'c', ref: 'refs/heads/main', step: 'fetch', objectsDone, objectsTotal: null, bytesDone: 1 }) as unknown as Progress;
+    const heard: number[][] = [[], []];
+    const [first = () => undefined, second = () => undefined] = heard.map((list) => suite.bus.onProgress(({ objectsDone }) => list.push(objectsDone)));
+    suite.bus.tellProgress(progress(1));
+    first();
+    suite.bus.tellProgress(progress(2));
+    second();
+    suite.bus.tellProgress(progress(3));
+    expect(heard).toEqual([[1], [1, 2]]);
+  });
+}
