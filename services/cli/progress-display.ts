@@ -27,13 +27,15 @@ function barDisplay(stderr: Writable): ProgressDisplay {
 
   return {
     moved(progress) {
-      const which = `${progress.syncId} ${progress.step}`;
+      const isTotalKnown = progress.objectsTotal !== null && progress.objectsTotal > 0;
+      const which = `${progress.syncId} ${progress.step} ${isTotalKnown}`;
       if (shown !== which) {
         clear();
         shown = which;
         bar = new SingleBar({
           stream: stderr, clearOnComplete: true, hideCursor: false, gracefulExit: false, linewrap: false, barsize: 30, fps: 15,
-          format: '  {label}  {bar}  {words}', barCompleteChar: '=', barIncompleteChar: ' ',
+          // A bar of an unknown whole would be full at once.
+          format: isTotalKnown ? '  {label}  {bar}  {words}' : '  {label}  {words}', barCompleteChar: '=', barIncompleteChar: ' ',
         });
         bar.start(progress.objectsTotal ?? 0, 0, wordsOf(progress));
       }
@@ -65,6 +67,6 @@ function lineDisplay({ stderr, now }: { stderr: Writable; now(): Date }): Progre
 }
 
 function wordsOf({ ref, step, objectsDone, objectsTotal, bytesDone }: SyncProgress): { label: string; words: string } {
-  const objects = objectsTotal === null ? counted(objectsDone, 'object') : `${objectsDone.toLocaleString('en')} of ${counted(objectsTotal, 'object')}`;
-  return { label: `${printable(shortRef(ref))}  ${STEPS[step]}`, words: `${objects}, ${bytesInWords(bytesDone)}` };
+  const objects = objectsTotal !== null ? `${objectsDone.toLocaleString('en')} of ${counted(objectsTotal, 'object')}` : objectsDone > 0 ? counted(objectsDone, 'object') : undefined;
+  return { label: `${printable(shortRef(ref))}  ${STEPS[step]}`, words: [objects, bytesInWords(bytesDone)].filter((part) => part !== undefined).join(', ') };
 }

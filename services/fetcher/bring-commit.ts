@@ -2,7 +2,7 @@ import type { CodebaseId, ObjectId, RefName, SyncId } from '#schemas/brand.ts';
 import type { PackMade } from '#schemas/events/sync.ts';
 import type { BlobStore } from '#shared/blobs/blob-store.ts';
 import type { Bus } from '#shared/bus/bus.ts';
-import { MissingObject, type CommitObjects, type GitTransport } from '#shared/gitlab/git-transport.ts';
+import { MissingObject, PackTooLarge, type CommitObjects, type GitTransport } from '#shared/gitlab/git-transport.ts';
 import type { GitLabAccess, GitLabProject } from '#shared/gitlab/gitlab.ts';
 import { parseCommit, type Commit } from '#shared/objects/git-commit.ts';
 import { TreeMalformed } from '#shared/objects/git-tree.ts';
@@ -28,6 +28,12 @@ export type BringOutcome =
   | { readonly kind: 'refused'; readonly detail: string }
   | { readonly kind: 'failed'; readonly reason: Fact<'sync.failed'>['data']['reason']; readonly detail: string };
 
+export interface Bringing {
+  readonly outcome: BringOutcome;
+  /** Gives the cache back, which now and then takes seconds (a repack): tell the outcome first, and then call it, always. */
+  close(): Promise<void>;
+}
+
 export interface BringDeps {
   readonly transport: GitTransport;
   readonly index: ObjectIndexReader;
@@ -52,26 +58,34 @@ export interface Bring {
 const PROGRESS_EVERY_MS = 200;
 
 /** Puts everything that a commit needs and the index does not know into packs in the blob store. @throws Unavailable */
-export async function bringCommit(deps: BringDeps, bring: Bring): Promise<BringOutcome> {
+export async function bringCommit(deps: BringDeps, bring: Bring): Promise<Bringing> {
   const known = await knownCommit(deps, bring.commit);
   // A branch at a commit that we have: no object moves, git is not even asked.
-  if (known !== undefined) return { kind: 'brought', brought: { ...known, packs: [], counts: { commits: 0, trees: 0, blobs: 0 }, bytes: 0 } };
+  if (known !== undefined) return closed({ kind: 'brought', brought: { ...known, packs: [], counts: { commits: 0, trees: 0, blobs: 0 }, bytes: 0 } });
 
   const { project, access, commit, signal } = bring;
-  const opened = await deps.transport.open({ codebaseId: bring.codebase, access, url: project.httpUrl, objectFormat: project.objectFormat, commit, signal });
-  switch (opened.kind) {
-    case 'commitAbsent': return { kind: 'commitGone', detail: opened.detail };
-    case 'absent':
-    case 'refused': return { kind: 'refused', detail: opened.detail };
-    case 'ok': break;
-    default: opened satisfies never;
-  }
   try {
-    return { kind: 'brought', brought: await packCommit(deps, bring, (opened as { objects: CommitObjects }).objects) };
+    const opened = await deps.transport.open({ codebaseId: bring.codebase, access, url: project.httpUrl, objectFormat: project.objectFormat, commit, signal });
+    switch (opened.kind) {
+      case 'commitAbsent': return closed({ kind: 'commitGone', detail: opened.detail });
+      case 'absent':
+      case 'refused': return closed({ kind: 'refused', detail: opened.detail });
+      case 'ok': return await packOpened(deps, bring, opened.objects);
+      default: return opened satisfies never;
+    }
   } catch (error) {
-    return failureOf(error);
-  } finally {
-    await (opened as { objects: CommitObjects }).objects.close();
+    return closed(failureOf(error));
+  }
+}
+
+const closed = (outcome: BringOutcome): Bringing => ({ outcome, close: async () => undefined });
+
+async function packOpened(deps: BringDeps, bring: Bring, objects: CommitObjects): Promise<Bringing> {
+  try {
+    return { outcome: { kind: 'brought', brought: await packCommit(deps, bring, objects) }, close: () => objects.close() };
+  } catch (error) {
+    await objects.close();
+    throw error;
   }
 }
 
@@ -112,10 +126,11 @@ async function knownCommit({ index, reader }: BringDeps, commit: ObjectId): Prom
 
 const timeOf = (commit: Commit) => commit.committer?.time?.toISOString() ?? null;
 
+/** @throws what is no verdict on the repository */
 function failureOf(error: unknown): BringOutcome {
   if (error instanceof MissingObject) return { kind: 'failed', reason: 'object-missing', detail: error.message };
   if (error instanceof TreeMalformed) return { kind: 'failed', reason: 'tree-malformed', detail: error.message };
-  if (error instanceof TooBig) return { kind: 'failed', reason: 'bound-passed', detail: error.message };
+  if (error instanceof TooBig || error instanceof PackTooLarge) return { kind: 'failed', reason: 'bound-passed', detail: error.message };
   throw error;
 }
 

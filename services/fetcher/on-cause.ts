@@ -48,6 +48,8 @@ export async function onCause(deps: StartSyncDeps & { memory: CauseMemory }, fac
     plans.shift();
     const followUp = followUpOf(plan, outcome.state, handling);
     if (followUp !== undefined) plans.unshift(followUp);
+    // Kept for a follow-up: it waits for what all of the hints expect together.
+    else deps.memory.leftTo.delete(`${cause.id} ${plan.ref}`);
   }
   deps.memory.plans.delete(cause.id);
   return { kind: 'done' };
@@ -77,7 +79,6 @@ async function workOn(deps: StartSyncDeps & { memory: CauseMemory }, work: Work)
   }
   if (state.kind === 'ended') {
     await rememberHead(deps, codebase, plan.ref, state);
-    deps.memory.leftTo.delete(`${cause.id} ${plan.ref}`);
     return { kind: 'ended', state };
   }
   if (await deps.ends.isParkedBehind(cause.key)) return { kind: 'park', reason: `behind sync ${sync}, whose scan or storing is parked` };

@@ -9,7 +9,7 @@ import type { EventLog } from '#shared/log/event-log.ts';
 import { emptyTree } from '#shared/objects/git-objects.ts';
 import { factAfter } from '#shared/runtime/new-fact.ts';
 import type { SourceDirectory } from '#shared/sources/source-directory.ts';
-import { bringCommit, type BringDeps, type Brought } from './bring-commit.ts';
+import { bringCommit, type BringDeps, type BringOutcome, type Brought } from './bring-commit.ts';
 import { decideHead, type Observed } from './decide-head.ts';
 import { isFollowed } from './followed.ts';
 import type { Heads } from './heads.ts';
@@ -79,11 +79,20 @@ export async function startSync(deps: StartSyncDeps, start: StartSync): Promise<
   }
 }
 
-async function bring(deps: StartSyncDeps, start: StartSync, wanted: { access: GitLabAccess; observed: Observed; commit: ObjectId; hintReached: boolean | null }): Promise<'begun' | Outcome> {
-  const { observed, commit } = wanted;
-  const outcome = await bringCommit(deps, {
-    sync: start.sync, codebase: start.codebase, ref: start.plan.ref, access: wanted.access, project: observed.project, commit, signal: start.handling.signal,
+interface Wanted { readonly access: GitLabAccess; readonly observed: Observed; readonly commit: ObjectId; readonly hintReached: boolean | null }
+
+async function bring(deps: StartSyncDeps, start: StartSync, wanted: Wanted): Promise<'begun' | Outcome> {
+  const { outcome, close } = await bringCommit(deps, {
+    sync: start.sync, codebase: start.codebase, ref: start.plan.ref, access: wanted.access, project: wanted.observed.project, commit: wanted.commit, signal: start.handling.signal,
   });
+  try {
+    return await tell(deps, start, { wanted, outcome });
+  } finally {
+    await close();
+  }
+}
+
+async function tell(deps: StartSyncDeps, start: StartSync, { wanted, outcome }: { wanted: Wanted; outcome: BringOutcome }): Promise<'begun' | Outcome> {
   switch (outcome.kind) {
     case 'brought': return begin(deps, start, fetchedFact(deps, start, { ...wanted, brought: outcome.brought }));
     // The ref was rewritten between the look and the fetch: look again.

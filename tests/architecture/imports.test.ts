@@ -22,10 +22,10 @@ const MAY_IMPORT: Record<Layer, readonly (Layer | 'own folder')[]> = {
 /** Packages that reach something outside of us belong to who adapts to it; a service may name the types. */
 const PACKAGES: Record<string, readonly Layer[]> = {
   pg: ['adapter', 'port'], knex: ['port'], 'pg-copy-streams': ['adapter'], undici: ['adapter', 'port', 'api-client'],
-  '@gitbeaker/rest': ['adapter'], '@gitbeaker/requester-utils': ['adapter'], pino: ['port'],
+  '@gitbeaker/rest': ['adapter'], '@gitbeaker/requester-utils': ['adapter'], pino: ['port'], 'prom-client': ['port'],
   express: ['port', 'program', 'service'], ws: ['service', 'client', 'api-client', 'demo'],
   commander: ['client'], 'cli-progress': ['client', 'demo'], 'linguist-languages': ['service'],
-  zod: ['schemas', 'port', 'adapter', 'api-client', 'service', 'client'], uuid: ['schemas'],
+  zod: ['schemas', 'port', 'adapter', 'api-client', 'service', 'client', 'demo'], uuid: ['schemas'],
 };
 
 const files = sources();
