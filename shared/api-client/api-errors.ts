@@ -40,14 +40,15 @@ export class UnexpectedAnswer extends Error {
 
 /** fetch says "fetch failed" and hides why in its cause; a host with several addresses hides it one level deeper. */
 export function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
-  if (!(error instanceof Error)) return String(error);
-  if (error.cause instanceof Error) return reasonOf(error.cause);
-  switch ((error as NodeJS.ErrnoException).code) {
+  // By shape: the errors of fetch may come from another realm, where instanceof says no.
+  const { message, code, cause, errors } = (error ?? {}) as { message?: unknown; code?: unknown; cause?: unknown; errors?: unknown };
+  if (Array.isArray(errors) && errors.length > 0) return reasonOf(errors[0]);
+  if (typeof message !== 'string') return String(error);
+  if (typeof (cause as { message?: unknown } | undefined)?.message === 'string') return reasonOf(cause);
+  switch (code) {
     case 'ECONNREFUSED': return 'connection refused';
     case 'ENOTFOUND': return 'there is no such host';
     case 'ECONNRESET': return 'the connection was cut';
-    case undefined:
-    default: return error.message;
+    default: return message;
   }
 }
