@@ -24,8 +24,8 @@ export interface OpenBus {
 export interface Bench {
   readonly log: EventLog;
   open(): OpenBus;
-  /** While true, the group memory answers nobody. */
-  setAway(isAway: boolean): void;
+  /** What the group memory does not answer: from now on, until said otherwise. */
+  setAway(what: 'everything' | 'parking' | 'nothing'): void;
 }
 
 export interface LogBusBench extends Bench {
@@ -40,8 +40,8 @@ const never = new Promise<never>(() => undefined);
 /** Sleeps are cut to `sleepMsMax`: the order of things stays, and a back-off of 30 s does not take 30 s. */
 export function createLogBusBench(store: GroupStore, { sleepMsMax = 5 } = {}): LogBusBench {
   const log = createMemoryEventLog();
-  let isAway = false;
-  const bench: LogBusBench = { log, slept: [], onStoreCall: () => undefined, setAway(value) { isAway = value; }, open };
+  let away: Parameters<Bench['setAway']>[0] = 'nothing';
+  const bench: LogBusBench = { log, slept: [], onStoreCall: () => undefined, setAway(what) { away = what; }, open };
   return bench;
 
   function open(): OpenBus {
@@ -51,7 +51,7 @@ export function createLogBusBench(store: GroupStore, { sleepMsMax = 5 } = {}): L
       if (isDead()) return never;
       bench.onStoreCall({ name, args, die: () => life.abort() });
       if (isDead()) return never;
-      if (isAway) throw new Unavailable('group store', 'away');
+      if (away === 'everything' || (away === 'parking' && name === 'park')) throw new Unavailable('group store', 'away');
       const answer = await (store[name as keyof GroupStore] as (...all: readonly unknown[]) => Promise<unknown>)(...args);
       return isDead() ? never : answer;
     };
