@@ -1,6 +1,6 @@
 # What a person can do here. ARGS is passed on to the program, REPO to the demo: make demo ARGS=--once REPO=~/code/app
 .DEFAULT_GOAL := help
-.PHONY: help demo dev up test lint build
+.PHONY: help demo dev up test bench lint build
 export REPO
 
 # Installs and builds what is not up to date; needs Node 20.19 and git.
@@ -24,6 +24,10 @@ up: ## The engine alone, with everything it needs (ARGS="ingress fetcher" runs t
 test: ## All tests (ARGS=services/cli runs those whose path matches)
 	$(prepare) install
 	@npm test --silent -- $(ARGS)
+
+bench: ## Our figures beside their references, from one run (ARGS="log sync" runs the named ones)
+	$(prepare) build
+	@exec node dist/bench/main.js $(ARGS)
 
 lint: ## Types, lint and the architecture's tests
 	$(prepare) install

@@ -240,6 +240,11 @@ describe('status, tail, parked', () => {
     expect(ran.code).toBe(77);
   });
 
+  test('what is parked of another kind than a codebase is redriven by its id', async () => {
+    engine.answer(`POST /v1/parked/projector/${SOURCE_ID}/redrive`, { group: 'projector', key: SOURCE_ID, facts: 1 }, { status: 202 });
+    expect(await ask('redrive', 'projector', SOURCE_ID, '--json')).toMatchObject({ code: 0, stdout: expect.stringContaining('"facts": 1') as string });
+  });
+
   test('parked work is listed, and redriven by a codebase\'s name', async () => {
     engine.answer('GET /v1/parked', { parked: [{ group: 'fetcher', key: CODEBASE_ID, reason: 'the sync failed 5 times', since: TIME, position: 'e-1', type: 'sync.failed', facts: 3 }] });
     expect((await ask('parked')).stdout).toContain('fetcher  185fe316-16af-54a3-9621-4de504c6d4d6  5 min ago  sync.failed  3 facts  the sync failed 5 times\n');

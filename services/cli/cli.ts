@@ -35,7 +35,7 @@ export async function runCli(options: CliOptions): Promise<number> {
     return context.exitCode;
   } catch (error) {
     // Whoever read us has what they wanted.
-    if (error instanceof OutputClosed || context.output.closed.reason instanceof OutputClosed) return EXIT.ok;
+    if (error instanceof OutputClosed) return EXIT.ok;
     // Commander has said it already.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     options.stderr.write(`tekai: ${messageOf(error, context.tokenFrom)}\n`);

@@ -92,7 +92,7 @@ function mortalConsumer(consumer: Consumer, isDead: () => boolean): Consumer {
 export async function append(log: EventLog, label: string, options: { type?: FactType; isUnreadable?: boolean } = {}): Promise<void> {
   const { type = 'sync.requested', isUnreadable = false } = options;
   const codebaseId = randomUUID() as never;
-  const data = type === 'sync.requested' ? { codebaseId, ref: null, command: { id: label, digest: '0'.repeat(64) } } : { codebaseId, sourceId: randomUUID() as never, reason: label };
+  const data = type === 'sync.requested' ? { codebaseId, ref: null, command: { id: label, digest: '0'.repeat(64) } } : { codebaseId, sourceId: randomUUID() as never, reason: label, gitlabHookId: 1, how: 'created', isSigned: true };
   const fact = newFact<FactType>({ type, key: keyOf(label), actor: { kind: 'worker', id: 'test' }, correlationId: label, causationId: null, time: new Date(), data: data as never });
   const stream = `${type === 'sync.requested' ? 'command' : 'codebase'}-${randomUUID()}` as StreamName;
   await log.append(stream, 'noStream', [isUnreadable ? ({ ...fact, data: { codebaseId: 'no id' } } as Appendable) : fact]);

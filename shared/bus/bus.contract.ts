@@ -99,6 +99,8 @@ function handingOut(suite: Suite): void {
   test('only facts of the wanted types are given', async () => {
     await append(suite.bench.log, 'a1', { type: 'hook.refused' });
     await append(suite.bench.log, 'a2');
+    // In the same streams as the refusals.
+    await append(suite.bench.log, 'a3', { type: 'hook.installed' });
     await append(suite.bench.log, 'b1', { type: 'hook.refused' });
     const requests = suite.work(() => done);
     const refusals = suite.work(() => done, { group: 'refusals', types: ['hook.refused'] });

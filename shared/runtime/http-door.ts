@@ -46,7 +46,12 @@ export function createHttpDoor({ logger, host = '0.0.0.0' }: { readonly logger: 
 
   const upgrades = new Map<string, UpgradeHandler>();
   const server = createServer({ requestTimeout: REQUEST_MS_MAX, headersTimeout: HEADERS_MS_MAX, connectionsCheckingInterval: 2_000 }, app);
+  const upgraded = new Set<Duplex>();
   server.on('upgrade', (request, socket, head) => {
+    // Node lets go of an upgraded socket: without a listener a client that breaks off would end the process.
+    socket.on('error', (error) => logger.debug({ error }, 'an upgraded connection broke'));
+    upgraded.add(socket);
+    socket.once('close', () => upgraded.delete(socket));
     const handler = upgrades.get((request.url ?? '').split('?')[0] ?? '');
     if (handler === undefined) socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
     else handler(request, socket, head);
@@ -65,7 +70,10 @@ export function createHttpDoor({ logger, host = '0.0.0.0' }: { readonly logger: 
       const closed = once(server, 'close');
       server.close();
       server.closeIdleConnections();
-      const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS_MAX);
+      const cut = setTimeout(() => {
+        server.closeAllConnections();
+        for (const socket of upgraded) socket.destroy();
+      }, DRAIN_MS_MAX);
       await closed;
       clearTimeout(cut);
     },

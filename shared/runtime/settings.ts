@@ -36,8 +36,8 @@ const KNOWN = ['TEKAI_STATE_DIR', 'TEKAI_PORT', 'TEKAI_INTERNAL_PORT', 'TEKAI_PU
 export function parseSettings(env: Readonly<Record<string, string | undefined>>): Settings {
   const wrong: WrongSetting[] = [];
   const text = (name: string) => (env[name] === undefined || env[name] === '' ? undefined : env[name]);
-  const refuse = (variable: string, wanted: string, example: string) => {
-    wrong.push({ variable, got: hideCredentials(env[variable] ?? ''), wanted, example });
+  const refuse = (variable: string, wanted: string, example: string, got = hideCredentials(env[variable] ?? '')) => {
+    wrong.push({ variable, got, wanted, example });
     return undefined;
   };
 
@@ -61,14 +61,15 @@ export function parseSettings(env: Readonly<Record<string, string | undefined>>)
   const databaseUrl = urlOf('TEKAI_DATABASE_URL', ['postgres:', 'postgresql:'], 'postgres://tekai:secret@db.example.com:5432/tekai');
   const logLevel = LOG_LEVELS.find((level) => level === (text('TEKAI_LOG_LEVEL') ?? 'info'))
     ?? (refuse('TEKAI_LOG_LEVEL', `one of ${LOG_LEVELS.join(', ')}`, 'info') ?? 'info');
+  // Its value is not shown: a mistyped name may be that of a secret.
   for (const name of Object.keys(env)) {
-    if (name.startsWith('TEKAI_') && !KNOWN.includes(name) && !name.startsWith('TEKAI_TEST_')) refuse(name, `a variable that exists: ${KNOWN.join(', ')}`, '');
+    if (name.startsWith('TEKAI_') && !KNOWN.includes(name) && !name.startsWith('TEKAI_TEST_')) refuse(name, `a variable that exists: ${KNOWN.join(', ')}`, '', '***');
   }
   if (wrong.length > 0) throw new WrongSettings(wrong);
   return { stateDir: path.resolve(text('TEKAI_STATE_DIR') ?? '.tekai'), port, internalPort, publicUrl: (publicUrl ?? `http://127.0.0.1:${port}`).replace(/\/+$/, ''), databaseUrl, logLevel };
 }
 
-/** `postgres://user:secret@host` → `postgres://user:***@host`, also in what is no URL. */
+/** `postgres://user:secret@host` → `postgres://user:***@host`, also in what is no URL, and with an `@` in the password. */
 export function hideCredentials(text: string): string {
-  return text.replace(/(:\/\/[^:/@\s]*):[^@\s]*@/, '$1:***@');
+  return text.replace(/(:\/\/[^:/@\s]*):\S*@/g, '$1:***@').replace(/([?&](?:ssl)?password=)[^&\s]*/gi, '$1***');
 }

@@ -44,9 +44,12 @@ function registered(fact: Fact<'codebase.registered'>): CodebaseRow {
 }
 
 /** What names refs waits in the table of syncs; what stands for every ref is remembered here. */
-function hinted(before: CodebaseRow, fact: Fact, isWhole: boolean): CodebaseRow {
-  return { ...before, last_hint_at: fact.time, last_whole_hint_at: isWhole ? fact.time : before.last_whole_hint_at };
+function hinted(before: CodebaseRow, { time }: Fact, isWhole: boolean): CodebaseRow {
+  return { ...before, last_hint_at: later(before.last_hint_at, time), last_whole_hint_at: isWhole ? later(before.last_whole_hint_at, time) : before.last_whole_hint_at };
 }
+
+/** A hint that waited in a spool is recorded after newer ones. */
+const later = (before: string | null, time: string) => (before !== null && before > time ? before : time);
 
 /** Looks may be recorded out of order over refs: the latest look counts. */
 function seen(before: CodebaseRow, observedAt: string, defaultRef: string | null): CodebaseRow {

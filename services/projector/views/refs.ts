@@ -31,9 +31,9 @@ function isMove(fact: Fact): fact is Move {
   return fact.type === 'codebase.stored' || fact.type === 'ref.deleted' || fact.type === 'sync.skipped';
 }
 
-/** Nothing new at GitLab: the version is as fresh as that look. */
+/** Nothing new at GitLab: the version is as fresh as that look, if that is the version it saw. */
 function lookedAgain(before: VersionRow | undefined, { data }: Fact<'sync.skipped'>): VersionRow | undefined {
-  if (before === undefined || data.observedAt === null || data.reason !== 'up-to-date' || data.observedAt < before.observed_at) return before;
+  if (before === undefined || data.observedAt === null || data.reason !== 'up-to-date' || data.commit !== before.commit_id || data.observedAt < before.observed_at) return before;
   return { ...before, observed_at: data.observedAt };
 }
 

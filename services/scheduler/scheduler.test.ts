@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { GitLabProjectId, SourceId } from '#schemas/brand.ts';
+import type { Fact } from '#schemas/events/facts.ts';
+import { codebaseIdOf, codebaseStream } from '#schemas/ids.ts';
+import { createLogBus } from '#shared/bus/log-bus.ts';
+import { createMemoryGroupStore } from '#shared/bus/memory-group-store.ts';
+import { GitLabRequestError, type GitLab, type GitLabHook, type WantedHook } from '#shared/gitlab/gitlab.ts';
+import { createMemoryEventLog } from '#shared/log/memory-event-log.ts';
+import { createLogger } from '#shared/runtime/logger.ts';
+import { newFact } from '#shared/runtime/new-fact.ts';
+import { Unavailable } from '#shared/runtime/unavailable.ts';
+import { decideHook } from './decide-hook.ts';
+import { start } from './service.ts';
+
+const SOURCE = randomUUID() as SourceId;
+const PROJECT = 7 as GitLabProjectId;
+const CODEBASE = codebaseIdOf(SOURCE, PROJECT);
+const STREAM = codebaseStream(CODEBASE);
+const URL_OF_OURS = `http://here/webhooks/gitlab/${SOURCE}`;
+const hookAt = (id: number, url: string): GitLabHook => ({ id, url, isSigned: true, alertStatus: 'executable', receivesPushes: true });
+
+/** The scheduler on a memory log, and a GitLab that a test can change. */
+function createWorld() {
+  const log = createMemoryEventLog();
+  let store = createMemoryGroupStore();
+  const gitlab = { hooks: [] as GitLabHook[], sent: [] as WantedHook[], asked: 0, is: 'there' as 'there' | 'away' | 'absent' | 'refused', isSigning: true, onCreate: async (): Promise<void> => undefined };
+  const secrets = { there: true };
+  const answer = <T>(value: () => T) => {
+    gitlab.asked += 1;
+    if (gitlab.is === 'away') throw new Unavailable('gitlab', '502');
+    if (gitlab.is === 'absent') return { kind: 'absent', detail: '404 Not Found' } as const;
+    if (gitlab.is === 'refused') return { kind: 'refused', status: 403, detail: '403 Forbidden' } as const;
+    return { kind: 'ok', value: value() } as const;
+  };
+  const save = (id: number, wanted: WantedHook) => {
+    const hook = { ...hookAt(id, wanted.url), isSigned: gitlab.isSigning };
+    gitlab.sent.push(wanted);
+    gitlab.hooks = [...gitlab.hooks.filter((one) => one.id !== id), hook];
+    return hook;
+  };
+  const fake = {
+    hooks: async () => answer(() => gitlab.hooks),
+    createHook: async (_project: unknown, wanted: WantedHook) => { await gitlab.onCreate(); return answer(() => save(gitlab.hooks.length + 100, wanted)); },
+    updateHook: async (_project: unknown, id: number, wanted: WantedHook) => answer(() => save(id, wanted)),
+  } as unknown as GitLab;
+  const sleep = (ms: number, signal: AbortSignal) => delay(Math.min(ms, 3), undefined, { signal }).catch(() => undefined);
+  const startScheduler = () => start({
+    log, publicUrl: 'http://here', now: () => new Date(), openGitLab: () => fake,
+    bus: createLogBus({ log, store, logger: createLogger('silent'), now: () => new Date(), sleep }),
+    sources: {
+      access: async () => ({ baseUrl: 'http://gitlab', token: 't', caPem: undefined, proxyUrl: undefined }),
+      webhookSecrets: async () => (secrets.there ? { tokens: ['plain', 'older'], signingTokens: ['whsec_x'] } : undefined),
+    },
+  }, { concurrency: 2 });
+  let running = startScheduler();
+  return {
+    log, gitlab, secrets,
+    register: () => log.append(STREAM, 'noStream', [registered()]),
+    facts: async () => (await log.readStream(STREAM, { limit: 100 })) as unknown as Fact[],
+    async told() {
+      await until('the scheduler has told', async () => (await log.readStream(STREAM, { limit: 100 })).some(({ type }) => type.startsWith('hook.')));
+      return (await log.readStream(STREAM, { limit: 100 })).filter(({ type }) => type.startsWith('hook.')) as unknown as Fact[];
+    },
+    idle: () => until('all is worked on', async () => (await store.loadCheckpoint('scheduler')) === (await log.head())),
+    async forget() {
+      await (await running).stop();
+      store = createMemoryGroupStore();
+      running = startScheduler();
+    },
+    stop: async () => (await running).stop(),
+  };
+}
+
+const parts = { key: CODEBASE, actor: { kind: 'token', id: 't' } as const, correlationId: 'x', causationId: null, time: new Date() };
+const registered = () => newFact({
+  type: 'codebase.registered', ...parts,
+  data: { codebaseId: CODEBASE, sourceId: SOURCE, gitlabProjectId: PROJECT, path: null, followed: { branches: ['*'], tags: [] }, command: { id: 'x', digest: '0'.repeat(64) } },
+});
+
+let world: ReturnType<typeof createWorld>;
+beforeEach(() => { world = createWorld(); });
+afterEach(async () => { await world.stop(); });
+
+test('a registered codebase gets a webhook with our address and both secrets, and the fact says that it is signed', async () => {
+  await world.register();
+  expect(await world.told()).toMatchObject([{ type: 'hook.installed', revision: 1, data: { codebaseId: CODEBASE, gitlabHookId: 100, how: 'created', isSigned: true } }]);
+  expect(world.gitlab.sent).toEqual([{ url: URL_OF_OURS, token: 'plain', signingToken: 'whsec_x' }]);
+});
+
+test('a GitLab that does not sign is told apart', async () => {
+  world.gitlab.isSigning = false;
+  await world.register();
+  expect(await world.told()).toMatchObject([{ type: 'hook.installed', data: { isSigned: false } }]);
+});
+
+test('a webhook with our address that stands there already is adopted, never doubled; others are left alone', async () => {
+  world.gitlab.hooks = [hookAt(9, 'http://elsewhere'), hookAt(5, URL_OF_OURS)];
+  await world.register();
+  expect(await world.told()).toMatchObject([{ type: 'hook.installed', data: { gitlabHookId: 5, how: 'adopted' } }]);
+  expect(world.gitlab.hooks.map(({ id }) => id).toSorted()).toEqual([5, 9]);
+});
+
+test('of several hooks with our address the oldest is ours', () => {
+  expect(decideHook([hookAt(9, 'u'), hookAt(4, 'u'), hookAt(1, 'other')], 'u')).toEqual({ kind: 'adopt', hookId: 4 });
+  expect(decideHook([hookAt(1, 'u/')], 'u')).toEqual({ kind: 'create' });
+});
+
+test('a refusal is told, with what GitLab said and what to do', async () => {
+  world.gitlab.is = 'refused';
+  await world.register();
+  expect(await world.told()).toMatchObject([{ type: 'hook.refused', data: { reason: expect.stringMatching(/403 Forbidden.*scope api/s) } }]);
+});
+
+test('a webhook that GitLab will never take is a refusal too, with the address that it does not like', async () => {
+  world.gitlab.onCreate = async () => { throw new GitLabRequestError('make the webhook', 422, 'Invalid url given: url is blocked'); };
+  await world.register();
+  const told = await world.told();
+  expect(told).toMatchObject([{ type: 'hook.refused', data: { reason: expect.stringContaining('url is blocked') } }]);
+  expect((told[0] as Fact<'hook.refused'>).data.reason).toContain(URL_OF_OURS);
+});
+
+test.each(['away', 'absent'] as const)('while GitLab is %s the hook stays pending; it is installed when that is over', async (how) => {
+  world.gitlab.is = how;
+  await world.register();
+  await until('it was asked again and again', () => world.gitlab.asked > 4);
+  expect((await world.facts()).map(({ type }) => type)).toEqual(['codebase.registered']);
+  world.gitlab.is = 'there';
+  expect(await world.told()).toMatchObject([{ type: 'hook.installed' }]);
+});
+
+test('a source without secrets is waited for', async () => {
+  world.secrets.there = false;
+  await world.register();
+  world.secrets.there = true;
+  expect(await world.told()).toMatchObject([{ type: 'hook.installed' }]);
+});
+
+test('a codebase that changes meanwhile is looked at again: one hook, told once, behind the change', async () => {
+  world.gitlab.onCreate = async () => {
+    world.gitlab.onCreate = async () => undefined;
+    await world.log.append(STREAM, 0, [newFact({ type: 'hook.refused', ...parts, data: { codebaseId: CODEBASE, sourceId: SOURCE, reason: 'another decision' } })]);
+  };
+  await world.register();
+  await until('it is told', async () => (await world.facts()).some(({ type }) => type === 'hook.installed'));
+  expect((await world.facts()).map(({ type }) => type)).toEqual(['codebase.registered', 'hook.refused', 'hook.installed']);
+  expect(world.gitlab.hooks).toHaveLength(1);
+});
+
+/** I4. */
+test.each(['there', 'refused'] as const)('a registration that comes again, GitLab being %s, tells nothing new and asks GitLab nothing', async (how) => {
+  world.gitlab.is = how;
+  await world.register();
+  await world.told();
+  const { asked } = world.gitlab;
+  await world.forget();
+  await world.idle();
+  expect(await world.told()).toHaveLength(1);
+  expect(world.gitlab.asked).toBe(asked);
+});
+
+async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + 20_000;
+  while (!(await isSo())) {
+    if (performance.now() > end) throw new Error(`waited in vain: ${what}`);
+    await delay(2);
+  }
+}

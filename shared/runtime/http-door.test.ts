@@ -1,0 +1,127 @@
+import { jest } from '@jest/globals';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createHttpDoor, type HttpDoor } from './http-door.ts';
+import { createLogger } from './logger.ts';
+import { Problem } from './problem.ts';
+
+let door: HttpDoor;
+let port: number;
+const clients: Socket[] = [];
+
+beforeEach(async () => {
+  door = createHttpDoor({ logger: createLogger('silent'), host: '127.0.0.1' });
+  port = await door.listen(0);
+});
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.destroy();
+  await door.close();
+});
+
+const ask = (path: string) => fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } });
+
+async function upgradeAt(path: string): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  clients.push(socket);
+  socket.on('error', () => undefined);
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
+  await once(socket, 'connect');
+  return socket;
+}
+
+test('what one handler passes on, the next one serves; what nobody serves is not found', async () => {
+  door.use((request, response, next) => { if (request.path === '/one') response.send('first'); else next(); });
+  door.use((request, response, next) => { if (request.path === '/two') response.send('second'); else next(); });
+  expect(await (await ask('/one')).text()).toBe('first');
+  expect(await (await ask('/two')).text()).toBe('second');
+  expect((await ask('/three')).status).toBe(404);
+});
+
+test('a handler that throws or rejects, at once or later, is answered', async () => {
+  door.use(async (_request, _response, next) => { await Promise.resolve(); next(); });
+  door.use((request, _response, next) => { if (request.path === '/throws') throw new Problem(422, 'no', 'no'); next(); });
+  door.use(async (request, _response, next) => { if (request.path === '/rejects') throw new Problem(409, 'no', 'no'); next(); });
+  expect((await ask('/throws')).status).toBe(422);
+  expect((await ask('/rejects')).status).toBe(409);
+});
+
+test('every answer names its request, no two the same; who we are made of is nobody\'s business', async () => {
+  const [one, two] = await Promise.all([ask('/x'), ask('/x')]);
+  expect(one.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+  expect(one.headers.get('x-request-id')).not.toBe(two.headers.get('x-request-id'));
+  expect(one.headers.get('x-powered-by')).toBeNull();
+});
+
+test('a name given twice in the address is no object and no surprise', async () => {
+  door.use((request, response) => { response.json(request.query); });
+  expect(await (await ask('/x?a=1&b[c]=2')).json()).toEqual({ a: '1', 'b[c]': '2' });
+});
+
+test('an upgrade is taken at exactly its path, whatever the query', async () => {
+  const taken: string[] = [];
+  door.onUpgrade('/v1/live', (request, socket) => { taken.push(request.url ?? ''); socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n'); });
+  const heard = async (path: string) => {
+    const socket = await upgradeAt(path);
+    const [piece] = (await once(socket, 'data')) as [Buffer];
+    return piece.toString().split('\r\n')[0];
+  };
+  expect(await heard('/v1/live?token=x')).toBe('HTTP/1.1 101 Switching Protocols');
+  for (const path of ['/v1/live/', '/v1/liv', '/', '/v1/LIVE']) expect(await heard(path)).toBe('HTTP/1.1 404 Not Found');
+  expect(taken).toEqual(['/v1/live?token=x']);
+});
+
+test('a client that asks for an upgrade and breaks off does not end the process', async () => {
+  let broken: Duplex | undefined;
+  door.onUpgrade('/v1/live', (_request, socket) => { broken = socket; });
+  const nobody = await upgradeAt('/nowhere');
+  nobody.resetAndDestroy();
+  const client = await upgradeAt('/v1/live');
+  while (broken === undefined) await new Promise(setImmediate);
+  const closed = once(broken, 'close').catch(() => undefined);
+  client.resetAndDestroy();
+  await closed;
+  // Written to after it is gone, as a notifier may.
+  broken.write('x');
+  broken.destroy(new Error('reset'));
+  expect((await ask('/')).status).toBe(404);
+});
+
+test('closing answers what was begun, takes nothing new, and ends', async () => {
+  let answer: () => void = () => undefined;
+  const begun = new Promise<void>((resolve) => {
+    door.use((_request, response) => { answer = () => void response.send('finished'); resolve(); });
+  });
+  const asking = ask('/slow').then((response) => response.text());
+  await begun;
+  const closing = door.close();
+  await expect(ask('/new')).rejects.toThrow();
+  answer();
+  expect(await asking).toBe('finished');
+  await closing;
+  await door.close();
+});
+
+test('closing cuts after ten seconds what still stands: a request without an answer, an upgraded connection', async () => {
+  let hasUpgraded = false;
+  door.onUpgrade('/v1/live', () => { hasUpgraded = true; });
+  const begun = new Promise<void>((resolve) => { door.use(() => resolve()); });
+  const asking = ask('/never').then(() => 'answered', () => 'cut');
+  await begun;
+  await upgradeAt('/v1/live');
+  while (!hasUpgraded) await new Promise(setImmediate);
+  jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'setInterval'] });
+  try {
+    const closing = door.close();
+    await jest.advanceTimersByTimeAsync(10_000);
+    await closing;
+  } finally {
+    jest.useRealTimers();
+  }
+  expect(await asking).toBe('cut');
+});
+
+test('a port that is taken is told with the setting to change', async () => {
+  const other = createHttpDoor({ logger: createLogger('silent'), host: '127.0.0.1' });
+  await expect(other.listen(port)).rejects.toThrow(/TEKAI_PORT/);
+});
