@@ -1,8 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventAnswer } from '#schemas/api/events.ts';
 import type { ApiClient } from '#shared/api-client/api-client.ts';
 import { ApiProblem } from '#shared/api-client/api-errors.ts';
 import { describeFact } from '#shared/api-client/describe-fact.ts';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DemoFailed } from './demo-failed.ts';
 
 export interface Push {
@@ -27,9 +27,9 @@ const SHOWN: Readonly<Record<string, string>> = {
 };
 
 /** Pushes, and follows the push until its file can be read and the WebSocket has told of it. @throws DemoFailed naming the step that did not come */
-export async function timeTheRoad(client: ApiClient, push: Push): Promise<{ began: number; steps: Step[] }> {
+export async function timeTheRoad(client: ApiClient, push: Push, { msMax = ROAD_MS_MAX } = {}): Promise<{ began: number; steps: Step[] }> {
   const stopping = new AbortController();
-  const deadline = AbortSignal.timeout(ROAD_MS_MAX);
+  const deadline = AbortSignal.timeout(msMax);
   const signal = AbortSignal.any([stopping.signal, deadline]);
   const steps: Step[] = [];
   const mark = (what: string, detail: string) => { steps.push({ at: Date.now(), what, detail }); };
@@ -41,6 +41,8 @@ export async function timeTheRoad(client: ApiClient, push: Push): Promise<{ bega
     const told = listening.isStored.then(() => mark('WebSocket message', `codebase.stored of ${push.commit.slice(0, 10)}, on channel codebase:${push.codebase.slice(0, 8)}…`));
     const pushed = push.push().then(() => mark('push answered', 'git push has ended'));
     const readable = untilReadable(client, push, signal).then((bytes) => mark('file readable', `${bytes} bytes of ${push.file} over the API, equal to those pushed`));
+    // They are awaited one after the other; one that fails meanwhile waits for its turn.
+    void Promise.allSettled([told, pushed, readable]);
     await named(pushed, 'git push', deadline);
     await named(readable, `the file ${push.file}, readable over the API`, deadline);
     await named(told, 'the WebSocket\'s message that it is stored', deadline);
@@ -49,7 +51,7 @@ export async function timeTheRoad(client: ApiClient, push: Push): Promise<{ bega
     if (!deadline.aborted) throw error;
     const seen = await factsOf(client, push, position).catch(() => []);
     const all = [...steps, ...seen].sort((a, b) => a.at - b.at).map((step) => step.what);
-    throw new DemoFailed(`${error instanceof Error ? error.message : String(error)} Seen until then: ${all.length === 0 ? 'nothing' : all.join(', ')}.`);
+    throw new DemoFailed(`${error instanceof Error ? error.message : String(error)} Seen within ${msMax / 1_000} s: ${all.length === 0 ? 'nothing' : all.join(', ')}.`);
   } finally {
     stopping.abort();
   }
@@ -105,12 +107,12 @@ function isOf({ data }: EventAnswer, commit: string): boolean {
 async function named<T>(work: Promise<T>, what: string, deadline: AbortSignal): Promise<T> {
   try {
     return await Promise.race([work, new Promise<never>((_, reject) => {
-      const late = () => reject(new DemoFailed(`${what}: it did not come within ${ROAD_MS_MAX / 1_000} s.`));
+      const late = () => reject(new DemoFailed(`Waited in vain for ${what}.`));
       if (deadline.aborted) late();
       else deadline.addEventListener('abort', late, { once: true });
     })]);
   } catch (error) {
     if (error instanceof DemoFailed) throw error;
-    throw new DemoFailed(`${what}: ${error instanceof Error ? error.message : String(error)}.`);
+    throw new DemoFailed(`Waited for ${what}, and failed: ${error instanceof Error ? error.message : String(error)}.`);
   }
 }

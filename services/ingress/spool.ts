@@ -130,23 +130,23 @@ export async function openSpool<Entry>(options: { directory: string; bytesMax: n
     const file = path.join(directory, segment.name);
     for await (const line of linesFrom(file, bytesTaken)) {
       const entry = readLine<Entry>(line);
-      if (entry === undefined || (await take(entry)) === 'refused') await setAside(file, line);
+      if (entry === undefined || (await take(entry)) === 'refused') await setAside(file, { line, logger });
       bytesTaken += line.length + 1;
     }
     await unlink(file);
     segments.shift();
     bytesTaken = 0;
   }
+}
 
-  async function setAside(file: string, line: Buffer): Promise<void> {
-    logger.error({ file }, 'an entry of the spool is damaged or was refused; it is kept in a file ending in .refused');
-    const kept = await open(`${file}.refused`, 'a', 0o600);
-    try {
-      await kept.appendFile(Buffer.concat([line, Buffer.of(NEWLINE)]));
-      await kept.datasync();
-    } finally {
-      await kept.close();
-    }
+async function setAside(file: string, { line, logger }: { line: Buffer; logger: Logger }): Promise<void> {
+  logger.error({ file }, 'an entry of the spool is damaged or was refused; it is kept in a file ending in .refused');
+  const kept = await open(`${file}.refused`, 'a', 0o600);
+  try {
+    await kept.appendFile(Buffer.concat([line, Buffer.of(NEWLINE)]));
+    await kept.datasync();
+  } finally {
+    await kept.close();
   }
 }
 

@@ -31,7 +31,10 @@ export async function markUnfolded(client: PoolClient, schema: string, { fact, p
   await client.query(`update ${schema}.progress set position = $1`, [position]);
 }
 
-const indexRow = ({ position, key, stream, revision, type }: Recorded): Row => ({ position, key, stream, revision, type });
+const indexRow = ({ position, key, stream, revision, type }: Recorded): Row => ({ position, key: storable(key), stream, revision, type: storable(type) });
+
+/** Postgres keeps no NUL and no half of a surrogate pair; the log does, as JSON. What marks a fact must always fit. */
+const storable = (text: string) => text.replace(/\0|\p{Surrogate}/gu, '\ufffd');
 
 function parsePage(recorded: readonly Recorded[]): { facts: Fact[]; unfolded: Unfolded[] } {
   const facts: Fact[] = [];
@@ -46,7 +49,7 @@ function parsePage(recorded: readonly Recorded[]): { facts: Fact[]; unfolded: Un
   return { facts, unfolded };
 }
 
-const unfoldedRow = ({ position, id, key, type }: Recorded | Fact, error: unknown): Unfolded => ({ position, fact_id: id, key, type, error: String(error).replaceAll('\0', '') });
+const unfoldedRow = ({ position, id, key, type }: Recorded | Fact, error: unknown): Unfolded => ({ position, fact_id: storable(id), key: storable(key), type: storable(type), error: storable(String(error)) });
 
 async function foldView(client: PoolClient, schema: string, { view, facts }: { view: View; facts: readonly Fact[] }): Promise<Unfolded[]> {
   const unfolded: Unfolded[] = [];

@@ -36,7 +36,9 @@ async function project(deps: ProjectorDeps, signal: AbortSignal): Promise<void> 
   }
 }
 
+/** Whoever emptied the tables emptied this one too: without its row, no fold would be remembered. */
 async function loadPosition(pool: Pool): Promise<Position> {
+  await pool.query(`insert into ${SCHEMA}.progress (position) values ($1) on conflict do nothing`, [BEGINNING]);
   const { rows } = await pool.query<{ position: Position }>(`select position from ${SCHEMA}.progress`);
   return rows[0]?.position ?? BEGINNING;
 }

@@ -1,10 +1,10 @@
 import { Router, type Request, type RequestHandler } from 'express';
-import type { RefName } from '#schemas/brand.ts';
 import { positionInside, positionOutside } from '#schemas/positions.ts';
+import { ObjectDamaged } from '#shared/objects/object-reader.ts';
 import type { CodebaseView, VersionView } from '#shared/read-store/read-store.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { bytesOf } from './path-bytes.ts';
-import { codebaseOf, receiptOf, resolveVersion } from './resolve-version.ts';
+import { codebaseOf, fullName, receiptOf, resolveVersion } from './resolve-version.ts';
 import { sendFile, sendTree } from './send-content.ts';
 import type { QueryApiDeps } from './service.ts';
 
@@ -56,7 +56,7 @@ export function codebaseRoutes(deps: Deps): Router {
     const before = textOf(request, 'before');
     const versions = await store.versions(codebase.id, {
       limit,
-      ...(ref === undefined ? {} : { ref: (ref.startsWith('refs/') ? ref : `refs/heads/${ref}`) as RefName }),
+      ...(ref === undefined ? {} : { ref: fullName(ref, await store.refs(codebase.id)) }),
       ...(before === undefined ? {} : { before: insideOrThrow(epoch, before) }),
     });
     response.json({ versions: versions.map((version) => versionOf(epoch, version)) });
@@ -75,7 +75,14 @@ export function contentRoutes(deps: Deps): RequestHandler {
     const hex = textOf(request, 'pathHex');
     if (hex !== undefined && !/^(?:[0-9a-f]{2})*$/i.test(hex)) throw new Problem(400, 'path-malformed', 'pathHex= takes the bytes of the path as hex digits.');
     const path = hex === undefined ? bytesOf(encoded ?? '') : Buffer.from(hex, 'hex');
-    await (what === 'tree' ? sendTree : sendFile)(deps, { request, response, resolved, path });
+    try {
+      await (what === 'tree' ? sendTree : sendFile)(deps, { request, response, resolved, path });
+    } catch (error) {
+      if (response.headersSent) throw error;
+      // The tag is that of the content, not of a problem.
+      response.removeHeader('ETag');
+      throw error instanceof ObjectDamaged ? new Problem(500, 'object-damaged', `${error.message}.`) : error;
+    }
   };
 }
 

@@ -47,9 +47,11 @@ export function eventRoutes(deps: Deps): Router {
     const after = textOf(request, 'after');
     const limit = limitOf(request);
     const filter = { key: textOf(request, 'key'), stream: textOf(request, 'stream'), type: textOf(request, 'type') };
+    // Looked at before the facts: who goes on from here may see a fact twice, and misses none.
+    const position = await store.position();
     const indexed = await store.facts({ ...onlyGiven(filter), after: after === undefined ? BEGINNING : insideOrThrow(epoch, after), limit });
     const events = await mapBounded(indexed, READS_AT_ONCE, (one) => factOf(deps, one));
-    response.json({ events, next: indexed.length === limit ? positionOutside(epoch, indexed.at(-1)?.position ?? BEGINNING) : null, position: positionOutside(epoch, await store.position()) });
+    response.json({ events, next: indexed.length === limit ? positionOutside(epoch, indexed.at(-1)?.position ?? BEGINNING) : null, position: positionOutside(epoch, position) });
   });
 
   router.get('/v1/parked', async (request, response) => {

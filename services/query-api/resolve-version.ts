@@ -33,7 +33,7 @@ export async function resolveVersion({ store, epoch }: { store: ReadStore; epoch
 }
 
 /** `main` is `refs/heads/main`, or the tag of that name where there is no such branch. */
-function fullName(ref: string, current: readonly VersionView[]): RefName {
+export function fullName(ref: string, current: readonly VersionView[]): RefName {
   if (ref.startsWith('refs/')) return ref as RefName;
   const found = [`refs/heads/${ref}`, `refs/tags/${ref}`].find((name) => current.some((one) => one.ref === name));
   return (found ?? `refs/heads/${ref}`) as RefName;
@@ -46,7 +46,8 @@ export function parseAt(epoch: string, at: string): At {
   const position = positionInside(epoch, at);
   if (position.kind === 'ok') return { position: position.position };
   if (position.kind === 'otherEpoch') throw new Problem(410, 'position-of-another-log', 'This position is of a log that was rebuilt or moved since. Ask by commit or by time.');
-  const time = /^\d{4}-\d\d-\d\dT/.test(at) ? new Date(at) : undefined;
+  // Without a zone it would be the server's.
+  const time = /^\d{4}-\d\d-\d\dT.*(?:Z|[+-]\d\d:\d\d)$/.test(at) ? new Date(at) : undefined;
   if (time !== undefined && !Number.isNaN(time.getTime())) return { time: time.toISOString() };
   throw new Problem(400, 'at-malformed', 'at= takes a whole commit id (40 or 64 hex digits), a position as answers give it, or a time such as 2026-01-31T12:00:00Z.');
 }

@@ -82,7 +82,8 @@ function mortalConsumer(consumer: Consumer, isDead: () => boolean): Consumer {
         const outcome = await consumer.handle(fact, handling);
         return isDead() ? await never : outcome;
       } catch (error) {
-        return isDead() ? await never : Promise.reject(error as Error);
+        if (isDead()) await never;
+        throw error;
       }
     },
   };
@@ -156,3 +157,16 @@ export async function until(what: string, isSo: () => boolean | Promise<boolean>
     await delay(2);
   }
 }
+
+/** What the tests of a bus are given: a bus on a bench of its own, and workers that are stopped when the test is over. */
+export interface Suite {
+  readonly bench: Bench;
+  readonly bus: OpenBus['bus'];
+  work(script: Script, options?: Parameters<typeof startWorker>[2]): Worker;
+  add(...labels: string[]): Promise<void>;
+  /** The process ends, one way or the other, and another one opens the bus. */
+  reopen(how: 'stop' | 'crash'): Promise<void>;
+}
+
+export const ofKey = (labels: readonly string[], key: string) => labels.filter((label) => label.startsWith(key));
+export const parkedOf = async ({ bus }: Suite, key: string) => (await bus.parked({ key }))[0];

@@ -32,12 +32,18 @@ async function parkedKey() {
   return { store, parked, gate, given, give: (one: Recorded) => void given.push(one), slow: (name: keyof GroupStore) => { slow = name; } };
 }
 
+/** Whatever can go on without the gate has gone on. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 10; turn += 1) await new Promise(setImmediate);
+}
+
 test('a fact that is being put behind its key while somebody redrives it goes with the key', async () => {
   const { store, parked, gate, given, give, slow } = await parkedKey();
   slow('park');
   const behind = parked.parkBehind(fact(2));
   await store.redrive('g', 'a');
   const taking = parked.takeRedriven(give);
+  await settled();
   gate.open();
   expect(await behind).toBe(true);
   await taking;
@@ -60,6 +66,7 @@ test('a key that parks again while somebody looks for redriven ones is not worke
   slow('redriven');
   const taking = parked.takeRedriven(give);
   const parking = parked.park('a', () => [{ fact: fact(1), reason: 'cannot be, again' }]);
+  await settled();
   gate.open();
   await Promise.all([taking, parking]);
   expect(idsOf(given)).toEqual(['1']);

@@ -26,7 +26,6 @@ export function readRaw({ bytesMax }: { readonly bytesMax: number }): RequestHan
     if (isTooLarge) {
       pieces.length = 0;
       letGo(request);
-      response.setHeader('Connection', 'close');
       throw new Problem(413, 'body-too-large', `The body is larger than ${bytesMax} bytes.`);
     }
     request.body = Buffer.concat(pieces);

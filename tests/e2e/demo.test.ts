@@ -1,10 +1,11 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, cp, mkdtemp, readFile, rm, symlink, utimes } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, readFile, symlink, utimes } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { removeStateFolder } from '../harness/state-folder.ts';
 
 const execute = promisify(execFile);
 const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -34,7 +35,9 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const child of running) kill(child, 'SIGKILL');
-  await rm(parent, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
+  const { programs } = await kept().catch(() => ({ programs: [] }));
+  for (const { pid } of programs) if ((await commandLines()).some((line) => line.startsWith(`${pid} `) && line.includes(encodeURIComponent(clone)))) process.kill(pid, 'SIGKILL');
+  await removeStateFolder(parent, path.join(clone, '.tekai/demo/postgres'));
 });
 
 interface Running { readonly child: ChildProcess; readonly ended: Promise<number | string>; printed(): string; until(text: string): Promise<void> }
@@ -143,6 +146,11 @@ async function kept(): Promise<{ programs: { name: string; pid: number }[] }> {
 /** Programs of a demo in the clone that are still there. */
 async function programsLeft(): Promise<string[]> {
   const { programs } = await kept();
-  const { stdout } = await execute('ps', ['-eo', 'args']).catch(() => ({ stdout: '' }));
-  return [...programs.map(({ name }) => name), ...stdout.split('\n').filter((line) => line.includes(`${clone}/`) && !line.startsWith('ps '))];
+  return [...programs.map(({ name }) => name), ...(await commandLines()).filter((line) => line.includes(`${clone}/`))];
+}
+
+/** `<pid> <command line>` of every process. */
+async function commandLines(): Promise<string[]> {
+  const { stdout } = await execute('ps', ['-eo', 'pid,args']).catch(() => ({ stdout: '' }));
+  return stdout.split('\n').map((line) => line.trim());
 }

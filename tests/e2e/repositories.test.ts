@@ -146,6 +146,8 @@ test('two branches and a fork that share history cost only what differs', async 
   push(repository, 'fork');
   await untilStored(system, fork.codebase, 'refs/heads/fork', inFork);
   expect(await expectSameAsGit(system, fork.codebase, { repository, commit: inFork, at: inFork })).toBe(200);
+  const fetched = await eventsOf(system, `key=${fork.codebase}&type=codebase.fetched`);
+  expect(fetched.map((event) => event.data.counts)).toEqual([{ commits: 0, trees: 0, blobs: 0 }, { commits: 0, trees: 0, blobs: 0 }, { commits: 1, trees: 2, blobs: 1 }]);
   const stored = await eventsOf(system, `key=${fork.codebase}&type=codebase.stored`);
   expect(stored.map((event) => [event.data.ref, event.data.objectsAdded])).toEqual([[MAIN, 0], ['refs/heads/topic', 0], ['refs/heads/fork', 4]]);
 });
