@@ -39,7 +39,11 @@ export async function onCause(deps: StartSyncDeps & { memory: CauseMemory }, fac
   deps.memory.plans.set(cause.id, plans);
   // What has ended leaves the list: a cause of 1,000 refs is looked at 1,000 times, and each look must cost the same.
   for (let plan = plans[0]; plan !== undefined; plan = plans[0]) {
-    const outcome = await workOn(deps, { cause, registration: registration.data, plan, attempt, handling });
+    const outcome = await workOn(deps, { cause, registration: registration.data, plan, attempt, handling }).catch((error: unknown) => {
+      // After an outage the list of heads is old: it is asked for anew.
+      deps.memory.plans.delete(cause.id);
+      throw error;
+    });
     if (outcome.kind !== 'ended') {
       // After a wait for GitLab, or for people, the list of heads is old: it is asked for anew.
       if (outcome.kind === 'retry' || outcome.kind === 'park') deps.memory.plans.delete(cause.id);

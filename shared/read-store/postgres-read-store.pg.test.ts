@@ -1,0 +1,51 @@
+import type { Pool } from 'pg';
+import { migrate } from '#shared/postgres/migrate.ts';
+import { createPool } from '#shared/postgres/pool.ts';
+import { freshDatabase } from '#tests/harness/postgres.ts';
+import type { ReadModel } from './memory-read-store.ts';
+import { createPostgresReadStore } from './postgres-read-store.ts';
+import { readStoreContract } from './read-store.contract.ts';
+
+const OWNERS = ['projector', 'notifier'].map((name) => ({ name, directory: new URL(`../../services/${name}/migrations/`, import.meta.url).pathname }));
+
+readStoreContract('postgres', async (model) => {
+  const database = await freshDatabase();
+  await migrate({ url: database.url, owners: OWNERS });
+  const pool = createPool(database.url, { connectionsMax: 2, applicationName: 'read-store-test' });
+  await fill(pool, model);
+  return { store: createPostgresReadStore({ pool }), close: async () => { await pool.end(); await database.drop(); } };
+});
+
+/** The tables as the projector would have left them. */
+async function fill(pool: Pool, model: ReadModel): Promise<void> {
+  const insert = async (table: string, row: Record<string, unknown>) => void (await pool.query(
+    `insert into ${table} select * from json_populate_record(null::${table}, $1::json)`, [JSON.stringify(row)]));
+  await pool.query('update read_model.progress set position = $1', [model.position]);
+  for (const one of model.sources) await insert('read_model.sources', { source_id: one.id, name: one.name, base_url: one.baseUrl, registered_at: one.registeredAt });
+  for (const one of model.codebases) {
+    await insert('read_model.codebases', {
+      codebase_id: one.id, source_id: one.sourceId, gitlab_project_id: one.gitlabProjectId, path: one.path, followed: one.followed, default_ref: one.defaultRef,
+      hook_state: one.hook.state, hook_reason: one.hook.reason, hook_is_signed: one.hook.isSigned, registered_at: one.registeredAt,
+      last_hint_at: one.lastHintAt, last_whole_hint_at: one.lastWholeHintAt, last_observed_at: one.lastObservedAt,
+    });
+  }
+  for (const one of model.versions) {
+    const row = {
+      codebase_id: one.codebaseId, ref: one.ref, position: one.position, state: one.state, commit_id: one.commit, commit_time: one.commitTime, tree_id: one.tree,
+      object_format: one.objectFormat, sync_id: one.sync, stored_at: one.storedAt, observed_at: one.observedAt,
+    };
+    await insert('read_model.versions', row);
+    await pool.query('delete from read_model.refs where codebase_id = $1 and ref = $2', [one.codebaseId, one.ref]);
+    await insert('read_model.refs', row);
+  }
+  for (const one of model.syncs) {
+    await insert('read_model.syncs', {
+      sync_id: one.id, codebase_id: one.codebaseId, ref: one.ref, cause_id: one.cause, correlation_id: one.correlationId, state: one.state, reason: one.reason, detail: one.detail,
+      covered_by: one.coveredBy, commit_id: one.commit, tree_id: one.tree, hint_reached: one.hintReached, attempt: one.attempt, begun_at: one.begunAt, fetched_at: one.fetchedAt,
+      scanned_at: one.scannedAt, ended_at: one.endedAt, counts: one.counts, bytes: one.bytes, objects_added: one.objectsAdded,
+    });
+  }
+  for (const one of model.facts) await insert('read_model.fact_index', { ...one });
+  for (const [n, key] of model.unfolded.entries()) await insert('read_model.unfolded', { position: String(n), fact_id: 'f', key, type: 't', error: 'e' });
+  for (const [id, progress] of model.progress) await pool.query('insert into sync_progress (sync_id, progress) values ($1, $2)', [id, JSON.stringify(progress)]);
+}

@@ -1,0 +1,128 @@
+import type { CodebaseId, FactId, ObjectId, Position, RefName, SourceId, StreamName, SyncId } from '#schemas/brand.ts';
+import type { ReadModel } from './memory-read-store.ts';
+import type { CodebaseView, ReadStore, SyncView, VersionView } from './read-store.ts';
+
+const uuid = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+const at = (n: number) => String(n).padStart(20, '0') as Position;
+const time = (n: number) => new Date(Date.UTC(2026, 0, 1, 0, n)).toISOString();
+const commit = (name: string) => name.repeat(40) as ObjectId;
+const [APP, LIB] = [uuid(1) as CodebaseId, uuid(2) as CodebaseId];
+const [MAIN, SIDE] = ['refs/heads/main' as RefName, 'refs/heads/side' as RefName];
+
+const codebase = (id: CodebaseId, more: Partial<CodebaseView> = {}): CodebaseView => ({
+  id, sourceId: uuid(9) as SourceId, gitlabProjectId: 2 ** 40, path: null, followed: { branches: ['*'], tags: ['v*'] }, defaultRef: MAIN,
+  hook: { state: 'refused', reason: '403', isSigned: null }, registeredAt: time(0), lastHintAt: time(0), lastWholeHintAt: time(0), lastObservedAt: null, ...more,
+});
+const version = (position: number, ref: RefName, named: string | null, codebaseId = APP): ReadModel['versions'][number] => ({
+  codebaseId, ref, state: named === null ? 'deleted' : 'stored', commit: named === null ? null : commit(named), commitTime: named === null ? null : time(position), tree: named === null ? null : commit(named),
+  objectFormat: named === null ? null : 'sha1', sync: uuid(100 + position) as SyncId, storedAt: time(position), observedAt: time(position), position: at(position),
+});
+const sync = (n: number, more: Partial<SyncView> = {}): SyncView => ({
+  id: uuid(200 + n) as SyncId, codebaseId: APP, ref: MAIN, cause: uuid(300) as FactId, correlationId: 'c', state: 'stored', reason: null, detail: null, coveredBy: null, commit: commit('a'), tree: commit('b'),
+  hintReached: true, attempt: 1, begunAt: time(n), fetchedAt: time(n), scannedAt: time(n), endedAt: time(n), counts: { commits: 1, trees: 2, blobs: 3 }, bytes: 6_000_000_000, objectsAdded: 6, ...more,
+});
+
+const MODEL: ReadModel = {
+  position: at(50),
+  sources: [{ id: uuid(9) as SourceId, name: 'later', baseUrl: 'https://b', registeredAt: time(2) }, { id: uuid(10) as SourceId, name: 'first', baseUrl: 'https://a', registeredAt: time(1) }],
+  codebases: [codebase(LIB, { path: 'a/lib', hook: { state: 'installed', reason: null, isSigned: true }, lastObservedAt: time(9) }), codebase(APP)],
+  // main: a, b, a again; side: c, gone, c; the other codebase has the same commit.
+  versions: [version(1, MAIN, 'a'), version(2, SIDE, 'c'), version(3, MAIN, 'b'), version(4, SIDE, null), version(5, MAIN, 'a'), version(6, 'refs/heads/z' as RefName, 'b'), version(7, 'refs/heads/gone' as RefName, 'd'), version(8, 'refs/heads/gone' as RefName, null), version(9, MAIN, 'b', LIB)],
+  syncs: [sync(1), sync(3, { ref: SIDE, state: 'waiting', endedAt: null, counts: null, bytes: null }), sync(2, { cause: uuid(301) as FactId }), sync(4, { codebaseId: LIB, state: 'fetched', endedAt: null, cause: null })],
+  facts: [1, 2, 3, 4, 5].map((n) => ({ position: at(n), key: n % 2 === 0 ? APP : LIB, stream: `sync-${n % 3}` as StreamName, revision: n, type: n === 4 ? 'codebase.stored' : 'codebase.fetched' })),
+  progress: new Map([[uuid(203) as SyncId, { syncId: uuid(203) as SyncId, codebaseId: APP, ref: SIDE, step: 'fetch', objectsDone: 1, objectsTotal: null, bytesDone: 2 }]]),
+  unfolded: [APP, APP, 'other'],
+};
+
+/** What every read store must do, on the tables that a projector would have folded. */
+export function readStoreContract(name: string, open: (model: ReadModel) => Promise<{ store: ReadStore; close(): Promise<void> }>): void {
+  describe(`read store (${name})`, () => {
+    let store: ReadStore;
+    let close: () => Promise<void>;
+    beforeAll(async () => { ({ store, close } = await open(MODEL)); });
+    afterAll(async () => { await close(); });
+
+    test('the position is that of the last fact folded', async () => { expect(await store.position()).toBe(at(50)); });
+
+    test('sources come oldest first', async () => {
+      expect(await store.sources()).toEqual([MODEL.sources[1], MODEL.sources[0]]);
+    });
+
+    test('codebases come by id, a page at a time, whole', async () => {
+      expect(await store.codebases({ after: '', limit: 10 })).toEqual([MODEL.codebases[1], MODEL.codebases[0]]);
+      expect(await store.codebases({ after: '', limit: 1 })).toEqual([MODEL.codebases[1]]);
+      expect(await store.codebases({ after: APP, limit: 1 })).toEqual([MODEL.codebases[0]]);
+      expect(await store.codebase(LIB)).toEqual(MODEL.codebases[0]);
+      expect(await store.codebase(uuid(77) as CodebaseId)).toBeUndefined();
+    });
+
+    test('refs are where each points now, without those that are gone', async () => {
+      expect((await store.refs(APP)).map(({ ref, commit: id }) => [ref, id])).toEqual([[MAIN, commit('a')], ['refs/heads/z', commit('b')]]);
+      expect((await store.refs(APP))[0]).toEqual(withoutCodebase(MODEL.versions[4]!));
+    });
+
+    test('refs under way are those of syncs that have not ended', async () => {
+      expect(await store.refsUnderWay(APP)).toEqual(new Set([SIDE]));
+      expect(await store.refsUnderWay(uuid(77) as CodebaseId)).toEqual(new Set());
+    });
+
+    test('versions come newest first, deletions too, of one ref or all, from before a position on', async () => {
+      const positions = async (options: Parameters<ReadStore['versions']>[1]) => (await store.versions(APP, options)).map((one) => Number(one.position));
+      expect(await positions({ limit: 100 })).toEqual([8, 7, 6, 5, 4, 3, 2, 1]);
+      expect(await positions({ ref: SIDE, limit: 100 })).toEqual([4, 2]);
+      expect(await positions({ ref: MAIN, before: at(5), limit: 1 })).toEqual([3]);
+      expect((await store.versions(APP, { ref: SIDE, limit: 1 }))[0]).toEqual(withoutCodebase(MODEL.versions[3]!));
+    });
+
+    test.each<[string, RefName, Parameters<ReadStore['versionAt']>[2], number | undefined]>([
+      ['before its first version', MAIN, { position: at(0) }, undefined],
+      ['at the position of a version', MAIN, { position: at(3) }, 3],
+      ['between two positions', MAIN, { position: at(4) }, 3],
+      ['at a position after all', MAIN, { position: at(99) }, 5],
+      ['at a time between', MAIN, { time: time(4) }, 3],
+      ['at the very time', MAIN, { time: time(5) }, 5],
+      ['while it was gone', SIDE, { position: at(5) }, 4],
+      ['before it was gone', SIDE, { time: time(3) }, 2],
+      ['at a commit that it had twice', MAIN, { commit: commit('a') }, 5],
+      ['at a commit that another ref has too', MAIN, { commit: commit('b') }, 3],
+      ['at a commit that only another ref had', MAIN, { commit: commit('c') }, 2],
+      ['at a commit of a ref that is gone', 'refs/heads/gone' as RefName, { commit: commit('d') }, 7],
+      ['at a commit that no ref had', MAIN, { commit: commit('e') }, undefined],
+      ['of a name that nothing has', 'refs/heads/none' as RefName, { position: at(99) }, undefined],
+    ])('the version of a ref %s', async (_when, ref, moment, expected) => {
+      expect((await store.versionAt(APP, ref, moment))?.position).toBe(expected === undefined ? undefined : at(expected));
+    });
+
+    test('a sync is found by its id, whole, big numbers as numbers', async () => {
+      expect(await store.sync(uuid(201) as SyncId)).toEqual(MODEL.syncs[0]);
+      expect(await store.sync(uuid(77) as SyncId)).toBeUndefined();
+    });
+
+    test('syncs come newest first, by cause, by codebase, by both, a page at a time', async () => {
+      const ids = async (filter: Parameters<ReadStore['syncs']>[0]) => (await store.syncs(filter)).map((one) => Number(one.id.slice(-3)) - 200);
+      expect(await ids({ codebase: APP, limit: 10 })).toEqual([3, 2, 1]);
+      expect(await ids({ cause: uuid(300) as FactId, limit: 10 })).toEqual([3, 1]);
+      expect(await ids({ cause: uuid(301) as FactId, codebase: APP, limit: 10 })).toEqual([2]);
+      expect(await ids({ cause: uuid(301) as FactId, codebase: LIB, limit: 10 })).toEqual([]);
+      expect(await ids({ codebase: APP, limit: 2 })).toEqual([3, 2]);
+    });
+
+    test('facts are named in log order, after a position, by key, stream and type', async () => {
+      const found = async (filter: Partial<Parameters<ReadStore['facts']>[0]>) => (await store.facts({ after: '' as Position, limit: 10, ...filter })).map((one) => Number(one.position));
+      expect(await store.facts({ after: '' as Position, limit: 10 })).toEqual(MODEL.facts);
+      expect(await found({ after: at(2), limit: 2 })).toEqual([3, 4]);
+      expect(await found({ key: APP })).toEqual([2, 4]);
+      expect(await found({ stream: 'sync-1' })).toEqual([1, 4]);
+      expect(await found({ type: 'codebase.stored', key: APP, stream: 'sync-1' })).toEqual([4]);
+      expect(await found({ type: 'codebase.stored', key: LIB })).toEqual([]);
+    });
+
+    test('progress is what was last told, and what could not be folded is counted by key', async () => {
+      expect(await store.progress(uuid(203) as SyncId)).toEqual(MODEL.progress.get(uuid(203) as SyncId));
+      expect(await store.progress(uuid(201) as SyncId)).toBeUndefined();
+      expect([await store.unfolded(APP), await store.unfolded(LIB)]).toEqual([2, 0]);
+    });
+  });
+}
+
+const withoutCodebase = ({ codebaseId: _codebaseId, ...rest }: ReadModel['versions'][number]): VersionView => rest;
