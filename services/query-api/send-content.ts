@@ -14,7 +14,8 @@ export interface ContentDeps extends Pick<QueryApiDeps, 'reader' | 'index'> { re
 
 /** `GET …/tree/{path}`: the entries of a folder. The commit is in `next`, so that pages never mix two versions. */
 export async function sendTree(deps: ContentDeps, { request, response, resolved, path }: { request: Request; response: Response; resolved: Resolved; path: Buffer }): Promise<void> {
-  const found = await findPath(deps.reader, rootOf(resolved), segmentsOf(path));
+  const segments = segmentsOf(path);
+  const found = await findPath(deps.reader, rootOf(resolved), segments);
   if (found.kind === 'entry') throw new Problem(404, 'not-a-folder', `${JSON.stringify(path.toString('utf8'))} is a ${typeOf(found.entry)}. Ask …/files/ for its content.`);
   if (answerUnchanged(request, response, { etag: `"${found.id}"`, headers: receiptHeaders(deps.epoch, resolved) })) return;
   const all = await readTree(deps.reader, found.id);
@@ -25,7 +26,7 @@ export async function sendTree(deps: ContentDeps, { request, response, resolved,
   if (next !== null) response.setHeader('Link', `<${next}>; rel="next"`);
   response.json({
     receipt: receiptOf(deps.epoch, resolved),
-    ...shown('path', path),
+    ...shown('path', Buffer.from(segments.map((segment) => segment.toString('latin1')).join('/'), 'latin1')),
     tree: found.id,
     total: all.length,
     entries: entries.map((entry) => {

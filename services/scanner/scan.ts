@@ -80,18 +80,29 @@ async function totalsOf(options: ScanOptions, trees: ReadonlyMap<ObjectId, reado
   for (const [id, { finding }] of known) if (finding?.kind === 'tree') totals.set(id, finding);
   const blobOf = (id: ObjectId) => newBlobs.get(id) ?? blobKnown(known.get(id));
 
-  // Children before parents, without recursion: a tree waits on the stack until its own are summed.
+  for (const id of childrenFirst(trees)) if (!totals.has(id)) totals.set(id, sum(trees.get(id) ?? [], totals, blobOf));
+  return new Map([...totals].filter(([id]) => trees.has(id)));
+}
+
+/**
+ * The new trees, each after all that are below it. Without recursion: depth and width are bounded by memory alone. Ids are not
+ * verified yet, so trees may name each other in a circle; then one of them comes too early, and the storage-writer refuses the pack.
+ */
+function* childrenFirst(trees: ReadonlyMap<ObjectId, readonly TreeEntry[]>): Generator<ObjectId, void, void> {
+  const begun = new Set<ObjectId>();
   for (const first of trees.keys()) {
-    const stack = [first];
-    for (let id = stack.at(-1); id !== undefined; id = stack.at(-1)) {
-      const entries = trees.get(id) ?? [];
-      const waiting = totals.has(id) ? [] : entries.filter((entry) => entry.mode === '040000' && trees.has(entry.id) && !totals.has(entry.id));
-      if (waiting.length > 0 && stack.length < DEPTH_MAX) { stack.push(...waiting.map((entry) => entry.id)); continue; }
-      if (!totals.has(id)) totals.set(id, sum(entries, totals, blobOf));
-      stack.pop();
+    const open: { id: ObjectId; isEntered: boolean }[] = [{ id: first, isEntered: false }];
+    for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+      if (top.isEntered || begun.has(top.id)) {
+        open.pop();
+        if (top.isEntered) yield top.id;
+        continue;
+      }
+      begun.add(top.id);
+      top.isEntered = true;
+      for (const entry of trees.get(top.id) ?? []) if (entry.mode === '040000' && trees.has(entry.id)) open.push({ id: entry.id, isEntered: false });
     }
   }
-  return new Map([...totals].filter(([id]) => trees.has(id)));
 }
 
 const EMPTY: TreeTotals = { kind: 'tree', files: 0, bytes: 0, languages: {} };

@@ -5,7 +5,7 @@ import { parseCommit } from '#shared/objects/git-commit.ts';
 import { emptyTree, gitIdHash } from '#shared/objects/git-objects.ts';
 import { parseTree, TreeMalformed } from '#shared/objects/git-tree.ts';
 import type { ObjectIndexReader, ObjectPlace } from '#shared/objects/object-index.ts';
-import type { ObjectReader } from '#shared/objects/object-reader.ts';
+import { ObjectDamaged, ObjectTooLarge, type ObjectReader } from '#shared/objects/object-reader.ts';
 import { PackDamaged } from '#shared/objects/pack-format.ts';
 import { readPack } from '#shared/objects/pack-store.ts';
 
@@ -46,6 +46,8 @@ export async function verifyPacks(options: VerifyOptions): Promise<Verified> {
   } catch (error) {
     if (error instanceof Wrong) return { kind: 'wrong', reason: error.reason, detail: error.message };
     if (error instanceof PackDamaged) return { kind: 'wrong', reason: 'pack-damaged', detail: error.message };
+    // The commit was stored by an earlier sync.
+    if (error instanceof ObjectDamaged || error instanceof ObjectTooLarge) return { kind: 'wrong', reason: 'object-damaged', detail: error.message };
     if (error instanceof TreeMalformed) return { kind: 'wrong', reason: 'tree-malformed', detail: error.message };
     throw error;
   }
@@ -61,7 +63,7 @@ async function verify(options: VerifyOptions): Promise<ObjectPlace[]> {
   for (const pack of options.packs) {
     for await (const { place, content } of readPack(options.blobs, pack, options.signal)) {
       const bytes = await checkId(place, content, options.format);
-      if (place.kind === 'tree') for (const entry of parseTree(bytes(), options.format)) if (entry.mode !== '160000') wanted.set(entry.id, entry.mode === '040000' ? 'tree' : 'blob');
+      if (place.kind === 'tree') for (const entry of parseTree(bytes(), options.format)) if (entry.mode !== '160000') want(wanted, entry.id, entry.mode === '040000' ? 'tree' : 'blob');
       if (place.kind === 'commit' && place.id === options.commit) rootOfCommit = parseCommit(bytes()).tree;
       places.set(place.id, place);
       done.objectsDone += 1;
@@ -72,6 +74,11 @@ async function verify(options: VerifyOptions): Promise<ObjectPlace[]> {
   await checkClosure(options, places, wanted);
   await checkCommit(options, places, rootOfCommit);
   return [...places.values()];
+}
+
+function want(wanted: Map<ObjectId, 'tree' | 'blob'>, id: ObjectId, kind: 'tree' | 'blob'): void {
+  if (wanted.has(id) && wanted.get(id) !== kind) throw new Wrong('object-missing', `${id} is named as a ${kind} by one tree and as a ${wanted.get(id)} by another: it cannot be both`);
+  wanted.set(id, kind);
 }
 
 /** Returns how to get at the bytes of what is parsed (trees, commits); big blobs are only hashed. */
@@ -104,7 +111,7 @@ async function checkClosure(options: VerifyOptions, places: ReadonlyMap<ObjectId
     const there = known.get(id);
     if (there !== undefined && there.kind !== wanted.get(id)) throw new Wrong('object-missing', `${id} is a ${there.kind} where a tree says ${wanted.get(id)}`);
   }
-  const missing = elsewhere.find((id) => !known.has(id) && id !== emptyTree(options.format));
+  const missing = elsewhere.find((id) => !known.has(id) && !(id === emptyTree(options.format) && wanted.get(id) === 'tree'));
   if (missing !== undefined) throw new Wrong('object-missing', `${wanted.get(missing)} ${missing} is named by a tree, and is neither in the packs nor in the index`);
 }
 
@@ -112,7 +119,7 @@ async function checkCommit({ commit, tree, reader }: VerifyOptions, places: Read
   if (commit === null) return;
   if (!places.has(commit)) {
     const known = await reader.read(commit);
-    if (known === undefined) throw new Wrong('object-missing', `commit ${commit} is neither in the packs nor in the index`);
+    if (known?.kind !== 'commit') throw new Wrong('object-missing', `commit ${commit} is neither in the packs nor, as a commit, in the index`);
     rootOfCommit = parseCommit(known.content).tree;
   }
   if (rootOfCommit !== tree) throw new Wrong('object-damaged', `commit ${commit} names tree ${rootOfCommit ?? 'none'}, the sync says ${tree}`);
