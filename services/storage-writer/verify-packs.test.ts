@@ -1,79 +1,172 @@
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import type { ObjectId, PackId } from '#schemas/brand.ts';
+import { buffer } from 'node:stream/consumers';
+import type { ObjectId } from '#schemas/brand.ts';
 import { createMemoryBlobStore } from '#shared/blobs/memory-blob-store.ts';
-import { emptyTree, gitId } from '#shared/objects/git-objects.ts';
+import { emptyTree } from '#shared/objects/git-objects.ts';
 import { createMemoryObjectIndex } from '#shared/objects/memory-object-index.ts';
-import type { ObjectKind, ObjectPlace } from '#shared/objects/object-index.ts';
 import { createObjectReader } from '#shared/objects/object-reader.ts';
-import { putPack } from '#shared/objects/pack-store.ts';
-import { createPackWriter } from '#shared/objects/pack-writer.ts';
-import { verifyPacks } from './verify-packs.ts';
+import { packBlobName } from '#shared/objects/pack-store.ts';
+import { Unavailable } from '#shared/runtime/unavailable.ts';
+import { blobOf, commitOf, packed, treeOf, type Made } from '#tests/harness/git-objects.ts';
+import { verifyPacks, type VerifyOptions } from './verify-packs.ts';
 
-interface Made { readonly id: ObjectId; readonly kind: ObjectKind; readonly content: Buffer }
+let blobs = createMemoryBlobStore();
+let index = createMemoryObjectIndex();
+beforeEach(() => {
+  blobs = createMemoryBlobStore();
+  index = createMemoryObjectIndex();
+});
 
-const made = (kind: ObjectKind, content: Buffer | string): Made => ({ id: gitId(kind, Buffer.from(content), 'sha1'), kind, content: Buffer.from(content) });
-const tree = (...entries: readonly [mode: string, name: string, id: ObjectId][]) =>
-  made('tree', Buffer.concat(entries.map(([mode, name, id]) => Buffer.concat([Buffer.from(`${mode} ${name}\0`), Buffer.from(id, 'hex')]))));
-const commitOf = (root: ObjectId) => made('commit', `tree ${root}\nauthor A <a> 1 +0000\ncommitter A <a> 1 +0000\n\nm\n`);
+const FILE = blobOf('file\n');
+const BIG = blobOf(Buffer.alloc(2_000_000, 'big'));
+const INNER = treeOf([['100644', 'f', FILE.id]]);
+const ROOT = treeOf([['40000', 'dir', INNER.id], ['100644', 'g', FILE.id], ['100644', 'huge', BIG.id], ['160000', 'sub', '1'.repeat(40)]]);
+const COMMIT = commitOf(ROOT.id);
+const ALL = [COMMIT, ROOT, INNER, FILE, BIG];
 
-/** Packs what is given, whatever it is, and has it judged. `known` are objects of an earlier sync. */
-async function judge(objects: readonly Made[], { root, commit, known = [] }: { root: Made; commit: Made | null; known?: readonly Made[] }) {
-  const blobs = createMemoryBlobStore();
-  const index = createMemoryObjectIndex();
-  const pack = async (list: readonly Made[]): Promise<PackId[]> => {
-    const writer = createPackWriter({ directory: await mkdtemp(path.join(tmpdir(), 'tekai-verify-')) });
-    for (const one of list) await writer.add({ ...one, bytes: one.content.length });
-    const finished = await writer.finish();
-    for (const one of finished) await putPack(blobs, one);
-    await writer.abandon();
-    return finished.map((one) => one.pack);
-  };
-  const options = (packs: readonly PackId[]) => ({
-    commit: commit?.id ?? null, tree: root.id, format: 'sha1' as const, packs, blobs, index, reader: createObjectReader({ index, blobs }),
-    signal: new AbortController().signal, onProgress: () => undefined,
+async function verified(objects: readonly Made[], more: Partial<VerifyOptions> = {}) {
+  const { packs } = await packed(blobs, objects);
+  return verifyPacks({
+    commit: COMMIT.id, tree: ROOT.id, format: 'sha1', packs: packs.map(({ pack }) => pack), blobs, index, reader: createObjectReader({ index, blobs }),
+    signal: AbortSignal.timeout(30_000), onProgress: () => {}, ...more,
   });
-  const before = await verifyPacks({ ...options(await pack(known)), commit: null, tree: emptyTree('sha1') });
-  if (before.kind === 'good') await index.record(before.places as ObjectPlace[], new Map());
-  return verifyPacks(options(await pack(objects)));
 }
 
-const blob = made('blob', 'content\n');
-const root = tree(['100644', 'a', blob.id]);
+const known = async (objects: readonly Made[]) => void (await index.record((await packed(blobs, objects)).places, new Map()));
 
-test('objects that are what their ids say, and name nothing that is not there, are good', async () => {
-  expect(await judge([commitOf(root.id), root, blob], { root, commit: commitOf(root.id) })).toMatchObject({ kind: 'good', places: [{}, {}, {}] });
+test('a whole version is good, and every object of it gets its place', async () => {
+  const found = await verified(ALL);
+  expect(found.kind).toBe('good');
+  expect(found.kind === 'good' && found.places.map(({ id }) => id).sort()).toEqual(ALL.map(({ id }) => id).sort());
 });
 
-test('bytes of another object under an id are found, in a pack that is whole', async () => {
-  const lie: Made = { ...blob, content: Buffer.from('contend\n') };
-  expect(await judge([commitOf(root.id), root, lie], { root, commit: commitOf(root.id) })).toMatchObject({ kind: 'wrong', reason: 'object-damaged' });
+test('it is good over several packs, and in a SHA-256 repository', async () => {
+  const [one, two] = [await packed(blobs, [COMMIT, ROOT, INNER]), await packed(blobs, [FILE, BIG])];
+  expect((await verified([], { packs: [...one.packs, ...two.packs].map(({ pack }) => pack) })).kind).toBe('good');
+  const file = blobOf('x', 'sha256');
+  const root = treeOf([['100644', 'f', file.id]], 'sha256');
+  const commit = commitOf(root.id, 'c', 'sha256');
+  expect((await verified([commit, root, file], { commit: commit.id, tree: root.id, format: 'sha256' })).kind).toBe('good');
 });
 
-test('a child that is nowhere is found, and one in the index is enough', async () => {
-  expect(await judge([commitOf(root.id), root], { root, commit: commitOf(root.id) })).toMatchObject({ kind: 'wrong', reason: 'object-missing' });
-  expect(await judge([commitOf(root.id), root], { root, commit: commitOf(root.id), known: [blob] })).toMatchObject({ kind: 'good' });
+test('what the index knows need not come again', async () => {
+  await known([INNER, FILE, BIG]);
+  expect((await verified([COMMIT, ROOT])).kind).toBe('good');
+  await known([ROOT, COMMIT]);
+  expect(await verified([])).toEqual({ kind: 'good', places: [] });
+  const other = commitOf(ROOT.id, 'the same tree again');
+  expect((await verified([other], { commit: other.id })).kind).toBe('good');
 });
 
-test('a submodule is no child, and the empty tree is always there', async () => {
-  const withModule = tree(['040000', 'empty', emptyTree('sha1')], ['160000', 'module', '1'.repeat(40) as ObjectId]);
-  expect(await judge([commitOf(withModule.id), withModule], { root: withModule, commit: commitOf(withModule.id) })).toMatchObject({ kind: 'good' });
+test('an empty repository is good: no commit, no pack, the empty tree', async () => {
+  expect(await verified([], { commit: null, tree: emptyTree('sha1') })).toEqual({ kind: 'good', places: [] });
 });
 
-test('a blob named as a folder is found, here and in the index', async () => {
-  const wrong = tree(['40000', 'a', blob.id]);
-  expect(await judge([commitOf(wrong.id), wrong, blob], { root: wrong, commit: commitOf(wrong.id) })).toMatchObject({ kind: 'wrong', reason: 'object-missing' });
-  expect(await judge([commitOf(wrong.id), wrong], { root: wrong, commit: commitOf(wrong.id), known: [blob] })).toMatchObject({ kind: 'wrong', reason: 'object-missing' });
+test('a commit of the empty tree, and an empty folder, are good though nobody has the empty tree', async () => {
+  const commit = commitOf(emptyTree('sha1'));
+  expect((await verified([commit], { commit: commit.id, tree: emptyTree('sha1') })).kind).toBe('good');
+  const root = treeOf([['40000', 'nothing', emptyTree('sha1')]]);
+  const above = commitOf(root.id);
+  expect((await verified([above, root], { commit: above.id, tree: root.id })).kind).toBe('good');
 });
 
-test('a commit that names another tree is found, packed now or known before', async () => {
-  const other = commitOf(emptyTree('sha1'));
-  expect(await judge([other, root, blob], { root, commit: other })).toMatchObject({ kind: 'wrong', reason: 'object-damaged' });
-  expect(await judge([root, blob], { root, commit: other, known: [other] })).toMatchObject({ kind: 'wrong', reason: 'object-damaged' });
+const lie = (object: Made, id: ObjectId): Made => ({ ...object, id });
+
+test.each<[string, readonly Made[], Partial<VerifyOptions>, string]>([
+  ['a blob whose bytes are of another', [COMMIT, ROOT, INNER, lie(blobOf('fil3\n'), FILE.id), BIG], {}, 'object-damaged'],
+  ['a big blob whose bytes are of another', [COMMIT, ROOT, INNER, FILE, lie(blobOf(Buffer.alloc(2_000_000, 'bad')), BIG.id)], {}, 'object-damaged'],
+  ['a tree whose bytes are of another', [COMMIT, ROOT, lie(treeOf([['100644', 'e', FILE.id]]), INNER.id), FILE, BIG], {}, 'object-damaged'],
+  ['a commit whose bytes are of another', [lie(commitOf(ROOT.id, 'forged'), COMMIT.id), ROOT, INNER, FILE, BIG], {}, 'object-damaged'],
+  ['a missing blob', [COMMIT, ROOT, INNER, BIG], {}, 'object-missing'],
+  ['a missing tree', [COMMIT, ROOT, FILE, BIG], {}, 'object-missing'],
+  ['a missing root', [COMMIT, INNER, FILE, BIG], {}, 'object-missing'],
+  ['a missing commit', [ROOT, INNER, FILE, BIG], {}, 'object-missing'],
+  ['nothing at all', [], {}, 'object-missing'],
+  ['a commit that names another tree', [...ALL, commitOf(INNER.id)], { commit: commitOf(INNER.id).id }, 'object-damaged'],
+  ['a commit that names no tree', [lie({ ...COMMIT, content: Buffer.from('nothing'), bytes: 7 }, '0'.repeat(40) as ObjectId), ROOT, INNER, FILE, BIG], { commit: '0'.repeat(40) as ObjectId }, 'object-damaged'],
+  ['a tree that is of the other format', [COMMIT, ROOT, INNER, FILE, BIG], { format: 'sha256' }, 'object-damaged'],
+])('%s is wrong', async (_what, objects, more, reason) => {
+  expect(await verified(objects, more)).toMatchObject({ kind: 'wrong', reason });
 });
 
-test('bytes that are no tree are found', async () => {
-  const malformed = made('tree', 'not a tree');
-  expect(await judge([commitOf(malformed.id), malformed], { root: malformed, commit: commitOf(malformed.id) })).toMatchObject({ kind: 'wrong', reason: 'tree-malformed' });
+const wrongKinds: [string, Made, readonly Made[]][] = [
+  ['a blob where a tree says folder', treeOf([['40000', 'd', FILE.id]]), [FILE]],
+  ['a tree where a tree says file', treeOf([['100644', 'f', INNER.id]]), [INNER, FILE]],
+  ['a commit where a tree says file', treeOf([['100644', 'f', COMMIT.id]]), ALL],
+];
+
+test.each(wrongKinds)('%s is wrong, in the packs or in the index', async (_what, root, below) => {
+  const commit = commitOf(root.id);
+  const asked = { commit: commit.id, tree: root.id };
+  expect(await verified([...new Set([commit, root, ...below])], asked)).toMatchObject({ kind: 'wrong', reason: 'object-missing' });
+  await known(below);
+  expect(await verified([commit, root], asked)).toMatchObject({ kind: 'wrong', reason: 'object-missing' });
+});
+
+test('an id that one entry calls a file and another a folder is wrong, whichever comes last', async () => {
+  for (const [file, folder] of [['a', 'b'], ['b', 'a']] as const) {
+    for (const below of [FILE, emptyish()]) {
+      const root = treeOf([['100644', file, below.id], ['40000', folder, below.id]]);
+      const commit = commitOf(root.id);
+      await known([below]);
+      expect(await verified([commit, root], { commit: commit.id, tree: root.id })).toMatchObject({ kind: 'wrong', reason: 'object-missing' });
+    }
+  }
+});
+
+const emptyish = () => treeOf([]);
+
+test('the empty tree is no file', async () => {
+  const root = treeOf([['100644', 'f', emptyTree('sha1')]]);
+  const commit = commitOf(root.id);
+  expect(await verified([commit, root], { commit: commit.id, tree: root.id })).toMatchObject({ kind: 'wrong', reason: 'object-missing' });
+});
+
+test.each<[string, Made]>([
+  ['a name with a slash', { ...treeOf([['100644', 'a/b', FILE.id]]) }],
+  ['two entries of one name', { ...treeOf([['100644', 'a', FILE.id], ['100644', 'a', FILE.id]]) }],
+  ['an entry ".."', treeOf([['100644', '..', FILE.id]])],
+])('a tree with %s is malformed, also where its id is right', async (_what, root) => {
+  const commit = commitOf(root.id);
+  expect(await verified([commit, root, FILE], { commit: commit.id, tree: root.id })).toMatchObject({ kind: 'wrong', reason: 'tree-malformed' });
+});
+
+test('a commit that was stored before and lies damaged now is wrong, not a crash', async () => {
+  await known(ALL);
+  const place = (await index.places([COMMIT.id])).get(COMMIT.id)!;
+  const bytes = await buffer((await blobs.get(packBlobName(place.pack)))!);
+  bytes[place.blockOffset + 5]! ^= 0xff;
+  await blobs.put(packBlobName(place.pack), bytes, { bytes: bytes.length });
+  expect(await verified([])).toMatchObject({ kind: 'wrong', reason: 'object-damaged' });
+});
+
+test('a blob under the id of the commit is no commit', async () => {
+  const impostor = blobOf(`tree ${ROOT.id}\n\n`);
+  await known([impostor, ...ALL]);
+  expect(await verified([], { commit: impostor.id })).toMatchObject({ kind: 'wrong', reason: 'object-missing' });
+});
+
+test('wherever a byte of a pack flips, the version is good with the right bytes, or wrong', async () => {
+  const { packs: [one], places } = await packed(blobs, [COMMIT, ROOT, INNER, FILE, BIG]);
+  const whole = await buffer((await blobs.get(packBlobName(one!.pack)))!);
+  const step = Math.max(1, Math.floor(whole.length / 150));
+  for (let at = 0; at < whole.length; at += step) {
+    const flipped = Buffer.from(whole);
+    flipped[at]! ^= 0x04;
+    await blobs.put(packBlobName(one!.pack), flipped, { bytes: flipped.length });
+    // The hash of the pack is over every byte.
+    const found = await verified([], { packs: [one!.pack] }).catch((error: unknown) => error);
+    expect([at, (found as { kind?: string }).kind]).toEqual([at, 'wrong']);
+  }
+  await blobs.put(packBlobName(one!.pack), whole, { bytes: whole.length });
+  expect(await verified([], { packs: [one!.pack] })).toEqual({ kind: 'good', places });
+});
+
+test('a pack that is not there, or is cut short, is waited for', async () => {
+  const { packs: [one] } = await packed(blobs, ALL);
+  const whole = await buffer((await blobs.get(packBlobName(one!.pack)))!);
+  await blobs.delete(packBlobName(one!.pack));
+  await expect(verified([], { packs: [one!.pack] })).rejects.toThrow(Unavailable);
+  const stopping = { size: blobs.size, get: async () => { const { Readable } = await import('node:stream'); return Readable.from([whole.subarray(0, 10)]); } };
+  await blobs.put(packBlobName(one!.pack), whole, { bytes: whole.length });
+  await expect(verified([], { packs: [one!.pack], blobs: stopping })).rejects.toThrow(Unavailable);
 });
