@@ -1,8 +1,9 @@
 import type { Request, Response } from 'express';
 import type { ObjectId } from '#schemas/brand.ts';
+import { readTree } from '#shared/objects/read-tree.ts';
 import { segmentsOf, shown } from './path-bytes.ts';
 import { receiptHeaders, receiptOf, type Resolved } from './resolve-version.ts';
-import { findPath, readTree, typeOf } from './tree-entries.ts';
+import { findPath, typeOf } from './tree-entries.ts';
 import type { QueryApiDeps } from './service.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 

@@ -1,19 +1,8 @@
 import type { ObjectId } from '#schemas/brand.ts';
-import { emptyTree, formatOf } from '#shared/objects/git-objects.ts';
-import { parseTree, type TreeEntry } from '#shared/objects/git-tree.ts';
+import type { TreeEntry } from '#shared/objects/git-tree.ts';
 import type { ObjectReader } from '#shared/objects/object-reader.ts';
+import { readTree } from '#shared/objects/read-tree.ts';
 import { Problem } from '#shared/runtime/problem.ts';
-import { Unavailable } from '#shared/runtime/unavailable.ts';
-
-/** Trees over 1 MiB (some 25,000 entries) come as pieces. */
-export async function readTree(reader: ObjectReader, id: ObjectId): Promise<TreeEntry[]> {
-  if (id === emptyTree(formatOf(id))) return [];
-  const object = await reader.stream(id);
-  if (object === undefined) throw new Unavailable('object index', `tree ${id} of a stored version is not in it; "tekai verify" tells what else is missing`);
-  const pieces: Buffer[] = [];
-  for await (const piece of object.content) pieces.push(piece);
-  return parseTree(Buffer.concat(pieces), formatOf(id));
-}
 
 export type Found =
   | { readonly kind: 'tree'; readonly id: ObjectId }

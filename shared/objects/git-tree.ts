@@ -95,12 +95,13 @@ class EntryOrder {
   }
 }
 
-function compareEntries(left: TreeEntry, right: TreeEntry): number {
+/** Git's order within one tree: below zero when `left` comes first. A file and a folder of one name are two places. */
+export function compareEntries(left: Pick<TreeEntry, 'name' | 'mode'>, right: Pick<TreeEntry, 'name' | 'mode'>): number {
   const shared = Math.min(left.name.length, right.name.length);
   return left.name.compare(right.name, 0, shared, 0, shared) || byteAfter(left, shared) - byteAfter(right, shared);
 }
 
-function byteAfter({ name, mode }: TreeEntry, at: number): number {
+function byteAfter({ name, mode }: Pick<TreeEntry, 'name' | 'mode'>, at: number): number {
   return name[at] ?? (mode === '040000' ? SLASH : 0);
 }
 
