@@ -12,7 +12,7 @@ const commit = (name: string) => name.repeat(40) as ObjectId;
 
 const codebase: CodebaseView = {
   id: ID, sourceId: ID as never, gitlabProjectId: 15, path: 'a/b', followed: { branches: ['*'], tags: [] }, defaultRef: 'refs/heads/main' as RefName,
-  hook: { state: 'pending', reason: null, isSigned: null }, registeredAt: time(0), lastHintAt: time(0), lastWholeHintAt: time(0), lastObservedAt: null,
+  hook: { state: 'pending', reason: null, isSigned: null }, registeredAt: time(0), lastHintAt: time(0), lastWholeHintAt: time(0), lastObservedAt: null, state: 'active', removedAt: null, revision: 0,
 };
 const version = (n: number, ref: string, named: string | null): ReadModel['versions'][number] => ({
   codebaseId: ID, ref: ref as RefName, state: named === null ? 'deleted' : 'stored', commit: named === null ? null : commit(named), commitTime: null, tree: named === null ? null : commit(named),

@@ -27,6 +27,7 @@ async function fill(pool: Pool, model: ReadModel): Promise<void> {
       codebase_id: one.id, source_id: one.sourceId, gitlab_project_id: one.gitlabProjectId, path: one.path, followed: one.followed, default_ref: one.defaultRef,
       hook_state: one.hook.state, hook_reason: one.hook.reason, hook_is_signed: one.hook.isSigned, registered_at: one.registeredAt,
       last_hint_at: one.lastHintAt, last_whole_hint_at: one.lastWholeHintAt, last_observed_at: one.lastObservedAt,
+      state: one.state, removed_at: one.removedAt, revision: one.revision,
     });
   }
   for (const one of model.versions) {

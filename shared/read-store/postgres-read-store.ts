@@ -6,7 +6,8 @@ import type { At, CodebaseView, ReadStore, SyncView, VersionView } from './read-
 
 const CODEBASE = `codebase_id as id, source_id as "sourceId", gitlab_project_id as "gitlabProjectId", path, followed, default_ref as "defaultRef",
   json_build_object('state', hook_state, 'reason', hook_reason, 'isSigned', hook_is_signed) as hook,
-  registered_at as "registeredAt", last_hint_at as "lastHintAt", last_whole_hint_at as "lastWholeHintAt", last_observed_at as "lastObservedAt"`;
+  registered_at as "registeredAt", last_hint_at as "lastHintAt", last_whole_hint_at as "lastWholeHintAt", last_observed_at as "lastObservedAt",
+  state, removed_at as "removedAt", revision`;
 
 const VERSION = `ref, state, commit_id as commit, commit_time as "commitTime", tree_id as tree, object_format as "objectFormat", sync_id as sync,
   stored_at as "storedAt", observed_at as "observedAt", position`;

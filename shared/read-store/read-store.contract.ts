@@ -11,7 +11,7 @@ const [MAIN, SIDE] = ['refs/heads/main' as RefName, 'refs/heads/side' as RefName
 
 const codebase = (id: CodebaseId, more: Partial<CodebaseView> = {}): CodebaseView => ({
   id, sourceId: uuid(9) as SourceId, gitlabProjectId: 2 ** 40, path: null, followed: { branches: ['*'], tags: ['v*'] }, defaultRef: MAIN,
-  hook: { state: 'refused', reason: '403', isSigned: null }, registeredAt: time(0), lastHintAt: time(0), lastWholeHintAt: time(0), lastObservedAt: null, ...more,
+  hook: { state: 'refused', reason: '403', isSigned: null }, registeredAt: time(0), lastHintAt: time(0), lastWholeHintAt: time(0), lastObservedAt: null, state: 'active', removedAt: null, revision: 0, ...more,
 });
 const version = (position: number, ref: RefName, named: string | null, codebaseId = APP): ReadModel['versions'][number] => ({
   codebaseId, ref, state: named === null ? 'deleted' : 'stored', commit: named === null ? null : commit(named), commitTime: named === null ? null : time(position), tree: named === null ? null : commit(named),

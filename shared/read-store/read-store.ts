@@ -15,6 +15,11 @@ export interface CodebaseView {
   /** The newest cause that stands for every followed ref. */
   readonly lastWholeHintAt: string | null;
   readonly lastObservedAt: string | null;
+  /** Archived: readable, no longer synced. Removed: hidden, and can be undone until it is deleted. */
+  readonly state: 'active' | 'archived' | 'removed' | 'deleted';
+  readonly removedAt: string | null;
+  /** Of its stream, as far as folded: what If-Match compares. */
+  readonly revision: number;
 }
 
 /** Where a ref pointed, from `position` on. */

@@ -5,6 +5,7 @@ export type CodebaseRow = {
   codebase_id: string; source_id: string; gitlab_project_id: number; path: string | null; followed: object; default_ref: string | null;
   hook_state: 'pending' | 'installed' | 'refused'; hook_reason: string | null; hook_is_signed: boolean | null;
   registered_at: string; last_hint_at: string | null; last_whole_hint_at: string | null; last_observed_at: string | null;
+  state: 'active' | 'archived' | 'removed' | 'deleted'; removed_at: string | null; revision: number;
 };
 
 export const codebases: View<CodebaseRow> = {
@@ -17,8 +18,8 @@ export const codebases: View<CodebaseRow> = {
     // Syncs and hints of what nobody registered leave no row.
     if (before === undefined) return undefined;
     switch (fact.type) {
-      case 'hook.installed': return { ...before, hook_state: 'installed', hook_reason: null, hook_is_signed: fact.data.isSigned };
-      case 'hook.refused': return { ...before, hook_state: 'refused', hook_reason: fact.data.reason, hook_is_signed: null };
+      case 'hook.installed': return { ...before, hook_state: 'installed', hook_reason: null, hook_is_signed: fact.data.isSigned, revision: fact.revision };
+      case 'hook.refused': return { ...before, hook_state: 'refused', hook_reason: fact.data.reason, hook_is_signed: null, revision: fact.revision };
       case 'push.received': return hinted(before, fact, fact.data.refs.length === 0);
       case 'sync.requested': return hinted(before, fact, fact.data.ref === null);
       case 'codebase.fetched':
@@ -40,6 +41,7 @@ function registered(fact: Fact<'codebase.registered'>): CodebaseRow {
   return {
     codebase_id: codebaseId, source_id: sourceId, gitlab_project_id: gitlabProjectId, path, followed, default_ref: null,
     hook_state: 'pending', hook_reason: null, hook_is_signed: null, registered_at: fact.time, last_hint_at: fact.time, last_whole_hint_at: fact.time, last_observed_at: null,
+    state: 'active', removed_at: null, revision: fact.revision,
   };
 }
 

@@ -33,6 +33,7 @@ describe('codebases', () => {
     expect(folded(codebases, history.facts)).toEqual([{
       codebase_id: app.data.codebaseId, source_id: app.data.sourceId, gitlab_project_id: 15, path: 'group/app', followed: { branches: ['*'], tags: [] }, default_ref: null,
       hook_state: 'pending', hook_reason: null, hook_is_signed: null, registered_at: History.at(0), last_hint_at: History.at(0), last_whole_hint_at: History.at(0), last_observed_at: null,
+      state: 'active', removed_at: null, revision: 0,
     }]);
   });
 
