@@ -12,6 +12,23 @@ export const VIEWS: readonly View[] = [sources, codebases, refs, versions, syncs
 
 interface Unfolded { position: string; fact_id: string; key: string; type: string; error: string }
 
+/** Data exceptions and broken constraints: this fact will never fit, while others may. */
+const isRefusedData = (error: unknown) => /^(22|23)/.test(String((error as { code?: unknown }).code ?? ''));
+
+/** A page at once; when the database refuses what is in it, fact by fact, and the refused one is marked instead of folded. */
+export async function foldOrMark(client: PoolClient, schema: string, page: { facts: readonly Recorded[]; position: Position }): Promise<void> {
+  await client.query('savepoint page');
+  try {
+    await foldPage(client, schema, page);
+  } catch (error) {
+    if (!isRefusedData(error)) throw error;
+    await client.query('rollback to savepoint page');
+    const [only, ...others] = page.facts;
+    if (only !== undefined && others.length === 0) await markUnfolded(client, schema, { fact: only, position: page.position, error });
+    else for (const fact of page.facts) await foldOrMark(client, schema, { facts: [fact], position: page.position });
+  }
+}
+
 /**
  * Folds a page of the log in memory and writes what changed, with the position it now stands at. Inside the caller's
  * transaction: tables and position move together or not at all. Folding a page again changes nothing.
@@ -25,7 +42,7 @@ export async function foldPage(client: PoolClient, schema: string, page: { facts
 }
 
 /** A fact that the tables will not take stands in the index, and is marked. */
-export async function markUnfolded(client: PoolClient, schema: string, { fact, position, error }: { fact: Recorded; position: Position; error: unknown }): Promise<void> {
+async function markUnfolded(client: PoolClient, schema: string, { fact, position, error }: { fact: Recorded; position: Position; error: unknown }): Promise<void> {
   await upsert(client, `${schema}.fact_index`, { key: ['position'], rows: [indexRow(fact)] });
   await upsert(client, `${schema}.unfolded`, { key: ['position'], rows: [{ ...unfoldedRow(fact, error) }] });
   await client.query(`update ${schema}.progress set position = $1`, [position]);

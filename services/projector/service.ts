@@ -1,12 +1,12 @@
 import type { Pool, PoolClient } from 'pg';
 import { BEGINNING, type Position } from '#schemas/brand.ts';
-import type { Batch, EventLog, Recorded } from '#shared/log/event-log.ts';
+import type { Batch, EventLog } from '#shared/log/event-log.ts';
 import { asUnavailable } from '#shared/postgres/query.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { PositionSignal } from '#shared/runtime/position-signal.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
-import { foldPage, markUnfolded } from './fold-page.ts';
+import { foldOrMark } from './fold-page.ts';
 
 export interface ProjectorDeps {
   readonly log: Pick<EventLog, 'subscribe'>;
@@ -49,30 +49,13 @@ async function foldBatch(pool: Pool, batch: Batch): Promise<void> {
     await client.query('begin');
     const folded = await foldedUpTo(client);
     const facts = batch.facts.filter((fact) => fact.position > folded);
-    if (facts.length > 0) await foldOrMark(client, { facts, position: batch.position });
+    if (facts.length > 0) await foldOrMark(client, SCHEMA, { facts, position: batch.position });
     await client.query('commit');
     client.release();
   } catch (error) {
     // The connection is in an unknown state: it is not given back to the pool.
     client.release(true);
     throw error;
-  }
-}
-
-/** Data exceptions and broken constraints: this fact will never fit, while others may. */
-const isRefusedData = (error: unknown) => /^(22|23)/.test(String((error as { code?: unknown }).code ?? ''));
-
-/** A page at once; when the database refuses what is in it, fact by fact, and the refused one is marked instead of folded. */
-async function foldOrMark(client: PoolClient, page: { facts: readonly Recorded[]; position: Position }): Promise<void> {
-  await client.query('savepoint page');
-  try {
-    await foldPage(client, SCHEMA, page);
-  } catch (error) {
-    if (!isRefusedData(error)) throw error;
-    await client.query('rollback to savepoint page');
-    const [only, ...others] = page.facts;
-    if (only !== undefined && others.length === 0) await markUnfolded(client, SCHEMA, { fact: only, position: page.position, error });
-    else for (const fact of page.facts) await foldOrMark(client, { facts: [fact], position: page.position });
   }
 }
 

@@ -1,0 +1,150 @@
+import { setTimeout as sleepFor } from 'node:timers/promises';
+import type pg from 'pg';
+import type { Position } from '#schemas/brand.ts';
+import type { Fact } from '#schemas/events/facts.ts';
+import type { Appendable, EventLog } from '#shared/log/event-log.ts';
+import { createMemoryEventLog } from '#shared/log/memory-event-log.ts';
+import { migrate } from '#shared/postgres/migrate.ts';
+import { createPool } from '#shared/postgres/pool.ts';
+import { createLogger } from '#shared/runtime/logger.ts';
+import { createPositionSignal } from '#shared/runtime/position-signal.ts';
+import type { RunningService } from '#shared/runtime/service.ts';
+import { freshDatabase, type FreshDatabase } from '#tests/harness/postgres.ts';
+import { anyHistory, History } from '../history.fixture.ts';
+import { start } from '../service.ts';
+import { switchModel } from './switch-model.ts';
+import { verifyModel } from './verify-model.ts';
+
+const never = new AbortController().signal;
+let database: FreshDatabase;
+let pool: pg.Pool;
+let log: EventLog;
+let projector: RunningService | undefined;
+
+beforeEach(async () => {
+  database = await freshDatabase();
+  await migrate({ url: database.url, owners: [{ name: 'projector', directory: new URL('../migrations/', import.meta.url).pathname }] });
+  pool = createPool(database.url, { connectionsMax: 10, applicationName: 'replay-test' });
+  log = createMemoryEventLog();
+});
+afterEach(async () => {
+  await projector?.stop();
+  projector = undefined;
+  await pool.end();
+  await database.drop();
+});
+
+const startProjector = async () => { projector = await start({ log, pool, projected: createPositionSignal(), logger: createLogger('silent'), sleep: async () => void (await sleepFor(1)) }); };
+const position = async () => (await pool.query<{ position: Position }>('select position from read_model.progress')).rows[0]?.position;
+
+async function append(facts: readonly Fact[]): Promise<void> {
+  for (const { stream, revision, position: _position, ...fact } of facts) await log.append(stream, revision === 0 ? 'noStream' : revision - 1, [fact as Appendable]);
+}
+
+async function untilFolded(): Promise<void> {
+  const head = await log.head();
+  for (const end = performance.now() + 30_000; (await position()) !== head; await sleepFor(5)) if (performance.now() > end) throw new Error('the projector does not get to the head');
+}
+
+const someHistory = (count: number) => anyHistory(Array.from({ length: count }, (_, n) => n * 104_729)).facts;
+
+async function live(count = 300): Promise<void> {
+  await append(someHistory(count));
+  await startProjector();
+  await untilFolded();
+}
+
+const schemas = async () => (await pool.query<{ name: string }>(`select nspname as name from pg_namespace where nspname ~ '^(replay_|switching_|read_model)' order by 1`)).rows.map(({ name }) => name);
+
+test('a model that nobody touched is equal: rows and one digest a table, at one stated position, and nothing is left behind', async () => {
+  await live();
+  const verdict = await verifyModel({ log, pool }, never);
+  expect(verdict).toMatchObject({ kind: 'equal', position: await log.head(), facts: someHistory(300).length, differences: [], unfolded: 0 });
+  expect(verdict.tables.map(({ table }) => table)).toEqual(expect.arrayContaining(['codebases', 'fact_index', 'refs', 'sources', 'syncs', 'unfolded', 'versions']));
+  for (const { table, live: one, rebuilt } of verdict.tables) expect([table, one]).toEqual([table, rebuilt]);
+  expect(verdict.tables.find(({ table }) => table === 'versions')!.live.rows).toBeGreaterThan(5);
+  expect(await schemas()).toEqual(['read_model']);
+});
+
+test.each([
+  ['a changed cell', 'refs', `update read_model.refs set commit_id = 'x' where (codebase_id, ref) = (select codebase_id, ref from read_model.refs where state = 'stored' order by 1, 2 limit 1)`, 'both'],
+  ['a cell that was null', 'codebases', `update read_model.codebases set hook_reason = '' where codebase_id = (select max(codebase_id) from read_model.codebases)`, 'both'],
+  ['a dropped row', 'syncs', 'delete from read_model.syncs where sync_id = (select max(sync_id) from read_model.syncs)', 'rebuilt'],
+  ['an added row', 'sources', `insert into read_model.sources select 'zzz', name, base_url, registered_at from read_model.sources limit 1`, 'live'],
+  ['a fact that the index forgot', 'fact_index', 'delete from read_model.fact_index where position = (select max(position) from read_model.fact_index)', 'rebuilt'],
+])('%s is found: its table and its key are named', async (_what, table, change, where) => {
+  await live();
+  await pool.query(change);
+  const verdict = await verifyModel({ log, pool }, never);
+  expect(verdict.kind).toBe('unequal');
+  expect(verdict.tables.filter(({ live: one, rebuilt }) => one.digest !== rebuilt.digest).map((one) => one.table)).toEqual([table]);
+  const [difference, ...others] = verdict.differences;
+  expect(others).toEqual([]);
+  expect(difference).toMatchObject({ table, live: where === 'rebuilt' ? null : expect.any(String), rebuilt: where === 'live' ? null : expect.any(String) });
+  expect(difference!.key.join()).not.toBe('');
+});
+
+test('an empty log proves nothing, and says so; an emptied model is unequal', async () => {
+  expect(await verifyModel({ log, pool }, never)).toMatchObject({ kind: 'empty', facts: 0 });
+  await live(40);
+  await projector!.stop();
+  await pool.query('truncate read_model.versions');
+  expect(await verifyModel({ log, pool }, never)).toMatchObject({ kind: 'unequal' });
+});
+
+test('it is proved while the log goes on: both sides stand at one position', async () => {
+  await live();
+  const writing = new AbortController();
+  const more = (async () => {
+    for (let n = 0; !writing.signal.aborted; n += 1) { await append(anyHistory([1, 17 + n, 4, 8, 9, 10, 11].map((choice) => choice + 16 * n)).facts); await sleepFor(25); }
+  })();
+  for (let time = 0; time < 5; time += 1) expect(await verifyModel({ log, pool }, never)).toMatchObject({ kind: 'equal', differences: [] });
+  writing.abort();
+  await more;
+});
+
+test('the rebuilt tables become the live ones while facts come and readers read: no read fails, none sees an older or half a model', async () => {
+  await live();
+  await pool.query(`update read_model.refs set commit_id = 'x'`);
+  const [first] = (await pool.query<{ codebase_id: string }>('select codebase_id from read_model.codebases order by 1 limit 1')).rows;
+  const going = new AbortController();
+  let reads = 0;
+  const reader = async () => {
+    for (let last = ''; !going.signal.aborted; reads += 1) {
+      const { rows } = await pool.query<{ position: string; there: boolean }>('select position, exists (select 1 from read_model.codebases where codebase_id = $1) as there from read_model.progress', [first!.codebase_id]);
+      expect(rows[0]!.there).toBe(true);
+      expect(rows[0]!.position >= last).toBe(true);
+      last = rows[0]!.position;
+    }
+  };
+  const writer = async () => {
+    for (let n = 0; !going.signal.aborted; n += 1) { await append(anyHistory([1, 4 + 16 * n, 8, 10, 11]).facts); await sleepFor(25); }
+  };
+  const all = Promise.all([reader(), reader(), writer()]);
+  for (let time = 0; time < 5; time += 1) await switchModel({ log, pool }, never);
+  going.abort();
+  await all;
+  expect(reads).toBeGreaterThan(50);
+  await untilFolded();
+  expect(await verifyModel({ log, pool }, never)).toMatchObject({ kind: 'equal' });
+  expect(await schemas()).toEqual(['read_model']);
+});
+
+test('what a killed replay left is in nobody\'s way', async () => {
+  await live(60);
+  await pool.query(`create schema replay_${process.pid}`);
+  await pool.query(`create table replay_${process.pid}.refs (x int)`);
+  await pool.query('create schema read_model_replaced');
+  expect(await verifyModel({ log, pool }, never)).toMatchObject({ kind: 'equal' });
+  await switchModel({ log, pool }, never);
+  expect(await schemas()).toEqual(['read_model']);
+});
+
+test('facts that could not be folded are counted: what they say is proved by nothing', async () => {
+  const history = new History();
+  history.codebaseRegistered();
+  await append(history.facts.map((fact) => ({ ...fact, type: 'codebase.teleported' }) as unknown as Fact));
+  await startProjector();
+  await untilFolded();
+  expect(await verifyModel({ log, pool }, never)).toMatchObject({ kind: 'equal', unfolded: 1 });
+});
