@@ -10,6 +10,7 @@ import { createGitbeakerOpener } from '#shared/gitlab/gitbeaker-gitlab.ts';
 import { createPostgresEventLog } from '#shared/log/postgres-event-log.ts';
 import { createObjectReader } from '#shared/objects/object-reader.ts';
 import { createPostgresObjectIndex } from '#shared/objects/postgres-object-index.ts';
+import { runningEmbeddedUrl } from '#shared/postgres/embedded-join.ts';
 import { startEmbeddedPostgres } from '#shared/postgres/embedded-server.ts';
 import { migrate } from '#shared/postgres/migrate.ts';
 import { migrationsDirectory } from '#shared/postgres/migrations-directory.ts';
@@ -29,6 +30,8 @@ import { createPostgresSourceRegistry } from '#shared/sources/postgres-source-re
 import { start as startFetcher } from './fetcher/service.ts';
 import { start as startIngress } from './ingress/service.ts';
 import { start as startNotifier } from './notifier/service.ts';
+import { switchModel } from './projector/replay/switch-model.ts';
+import { verifyModel, type Verdict } from './projector/replay/verify-model.ts';
 import { start as startProjector } from './projector/service.ts';
 import { start as startQueryApi } from './query-api/service.ts';
 import { start as startScanner } from './scanner/service.ts';
@@ -40,7 +43,7 @@ export const SERVICE_NAMES = ['ingress', 'scheduler', 'fetcher', 'scanner', 'sto
 export type ServiceName = (typeof SERVICE_NAMES)[number];
 
 /** Of the embedded Postgres's 100 connections. The log has its own, so that no slow read keeps an append waiting. */
-const CONNECTIONS = { log: 8, work: 12, read: 12 } as const;
+const CONNECTIONS = { log: 8, work: 12, read: 12, replay: 4 } as const;
 /** 1 GiB of webhooks that wait for the log: at 40 a second and 3 kB each, about two hours. */
 const SPOOL_BYTES_MAX = 1_073_741_824;
 /** Codebases worked on at once. Fetching waits for GitLab; scanning and storing take a core. */
@@ -147,6 +150,27 @@ async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pi
       notifier: () => startNotifier({ log, store, query, bus, projected, door, access, logger, now }),
       'query-api': () => startQueryApi({ store, log, index: readIndex, reader, bus, door, access }),
     },
+  };
+}
+
+export interface OpenedReplay {
+  epoch(): Promise<string>;
+  verify(signal: AbortSignal): Promise<Verdict>;
+  /** Makes what comes of the log the live read models. */
+  switch(signal: AbortSignal): ReturnType<typeof switchModel>;
+  close(): Promise<void>;
+}
+
+/** Replay, for a program beside the engine, whether that runs or not. Nothing is migrated. */
+export async function openReplay({ settings, logger, signal, onFolded }: ComposeOptions & { onFolded(facts: number): void }): Promise<OpenedReplay> {
+  const running = settings.databaseUrl ?? await runningEmbeddedUrl(settings.stateDir);
+  const own = running === undefined ? await startEmbeddedPostgres({ stateDir: settings.stateDir, logger, signal }) : undefined;
+  const pool = createPool(running ?? own?.url ?? '', { connectionsMax: CONNECTIONS.replay, applicationName: 'tekai-replay', statementMsMax: 0 });
+  const log = createPostgresEventLog({ pool });
+  const deps = { log, pool, onFolded };
+  return {
+    epoch: () => log.epoch(), verify: (stopping) => verifyModel(deps, stopping), switch: (stopping) => switchModel(deps, stopping),
+    close: async () => { await pool.end(); await own?.stop(); },
   };
 }
 

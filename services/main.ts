@@ -6,7 +6,7 @@ import { setTimeout as sleepFor } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { parseSettings, WrongSettings, type Settings } from '#shared/runtime/settings.ts';
-import { runCli } from './cli/cli.ts';
+import { runCli, type ReplayMode } from './cli/cli.ts';
 import type { ServiceName } from './composition.ts';
 
 /** sysexits.h: configuration. Supervisors do not restart on it. */
@@ -31,6 +31,7 @@ process.exitCode = await runCli({
   sleep: (ms, signal) => sleepFor(ms, undefined, { signal }).catch(() => undefined),
   up,
   demo,
+  replay,
 });
 
 /** `tekai demo`: a program of its own, which starts an engine as anybody would. Not in every image. */
@@ -82,6 +83,21 @@ async function up(names: readonly string[]): Promise<number> {
     if (stopping.signal.aborted) return 0;
     logger.fatal({ error }, 'the engine cannot run');
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return EXIT_FAILED;
+  }
+}
+
+/** `tekai replay`: beside a running engine, or without one. */
+async function replay(mode: ReplayMode): Promise<number> {
+  const settings = readSettings();
+  if (settings === undefined) return EXIT_CONFIG;
+  const { runReplay } = await import('./run-replay.ts');
+  const stopping = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopping.abort());
+  try {
+    return await runReplay({ settings, mode, logger: createLogger('warn'), signal: stopping.signal, print: (text) => void process.stdout.write(text), note: (text) => void process.stderr.write(text) });
+  } catch (error) {
+    process.stderr.write(`${stopping.signal.aborted ? 'Stopped; nothing was changed.' : error instanceof Error ? error.message : String(error)}\n`);
     return EXIT_FAILED;
   }
 }

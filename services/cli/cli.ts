@@ -25,7 +25,12 @@ export interface CliOptions {
   up(names: readonly string[]): Promise<number>;
   /** Runs the demo with these arguments; resolves to the exit code. */
   demo(words: readonly string[]): Promise<number>;
+  /** Folds the log anew in this process; resolves to the exit code. */
+  replay(mode: ReplayMode): Promise<number>;
 }
+
+/** `verify` compares what comes of it with the live read models, `switch` makes it the live ones. */
+export interface ReplayMode { readonly kind: 'verify' | 'switch'; readonly json: boolean }
 
 /** The `tekai` program. Resolves to the exit code; never rejects. */
 export async function runCli(options: CliOptions): Promise<number> {

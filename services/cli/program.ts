@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { withCommonFlags } from './connection-flags.ts';
 import type { CliContext } from './context.ts';
+import { CliError, EXIT } from './exit-codes.ts';
 import { addCodebaseCommands } from './commands/codebase.ts';
 import { addContentCommands } from './commands/content.ts';
 import { addParkedCommands } from './commands/parked.ts';
@@ -42,6 +43,15 @@ export function createProgram(context: CliContext): Command {
     .option('--once', 'end after the show').option('--repo <path>', 'show this repository')
     .description('see it work: a simulated GitLab, an engine, and a real push')
     .action(async (_words: string[], _flags: object, command: Command) => { context.exitCode = await options.demo(wordsBehind(command, options.argv)); });
+  program.command('replay')
+    .description('fold the log anew, beside the engine or without one, on the engine\'s machine')
+    .option('--verify', 'compare what comes of it with the live read models; ends with 1 when they differ')
+    .option('--switch', 'make what comes of it the live read models')
+    .option('--json', 'for programs')
+    .action(async ({ verify, switch: isSwitch, json }: { verify?: true; switch?: true; json?: true }) => {
+      if ((verify === true) === (isSwitch === true)) throw new CliError(EXIT.usage, 'Say what for: "tekai replay --verify" proves the read models, "tekai replay --switch" replaces them.');
+      context.exitCode = await options.replay({ kind: verify === true ? 'verify' : 'switch', json: json === true });
+    });
   addSourceCommands(program, context);
   addCodebaseCommands(program, context);
   addSyncCommand(program, context);

@@ -39,7 +39,8 @@ export async function openCluster(home: ServerHome, binaries: PostgresBinaries, 
   }
 }
 
-async function readCluster(home: string): Promise<Cluster> {
+/** What is noted beside the data of a cluster that was made. */
+export async function readCluster(home: string): Promise<Cluster> {
   const secrets = await readFile(join(home, 'cluster', 'password'), 'utf8');
   const [supervisorPassword = '', enginePassword = ''] = secrets.split('\n');
   return { data: dataOf(home), portFile: join(home, 'cluster', 'port'), supervisorPassword, enginePassword };
