@@ -6,8 +6,8 @@ import { Problem } from '#shared/runtime/problem.ts';
 import { openSubscription } from './open-subscription.ts';
 import { untilDrained } from './patience.ts';
 import { streamPub } from './pub-frame.ts';
-import { BACKLOG_BYTES_MAX, BEHIND_BYTES, CHANNELS_MAX, PROGRESS_BACKLOG_BYTES_MAX, type LiveDeps } from './socket.ts';
-import type { Line, Subscription } from './subscription.ts';
+import { CHANNELS_MAX, PROGRESS_BACKLOG_BYTES_MAX, type LiveDeps } from './socket.ts';
+import type { Line, LiveLimits, Subscription } from './subscription.ts';
 
 /** Each is a connection, and up to 4 MiB of a reader that is slow. */
 const STREAMS_MAX = 1_000;
@@ -51,7 +51,7 @@ export function createEventStreams(deps: LiveDeps): EventStreams {
     const channels = channelsOf(request);
     if (isStopping || streams.size >= STREAMS_MAX) throw new Problem(503, 'too-many-streams', `This engine serves ${STREAMS_MAX} live streams at a time, and none while it stops. Ask again; or use the WebSocket at this address.`, { retryAfterS: 5 });
     if (request.method === 'HEAD') { writeHead(response); response.end(); return; }
-    const stream = createStream(response, { retryMs: () => RETRY_MS_FIRST + RETRY_MS_STEP * (letGoSoFar++ % RETRY_STEPS) });
+    const stream = createStream(response, { limits: deps.limits, retryMs: () => RETRY_MS_FIRST + RETRY_MS_STEP * (letGoSoFar++ % RETRY_STEPS) });
     streams.add(stream);
     response.once('close', () => { streams.delete(stream); stream.end(); });
     try {
@@ -71,7 +71,7 @@ export function createEventStreams(deps: LiveDeps): EventStreams {
 }
 
 /** One reader. Its events are the frames of one subscription. */
-function createStream(response: Response, { retryMs }: { retryMs(): number }) {
+function createStream(response: Response, { limits, retryMs }: { limits: LiveLimits; retryMs(): number }) {
   const closing = new AbortController();
   let subscription: Subscription | undefined;
   let isCorked = false;
@@ -80,13 +80,13 @@ function createStream(response: Response, { retryMs }: { retryMs(): number }) {
     pub(_fact, { channels, previous, frames }) {
       if (closing.signal.aborted) return;
       // `previous` is the place of the last event written: this one is not.
-      if (response.writableLength > BACKLOG_BYTES_MAX) { letGo('too-slow', 'You read slower than facts come. Go on after this position.', previous); return; }
+      if (response.writableLength > limits.backlogBytes) { letGo('too-slow', 'You read slower than facts come. Go on after this position.', previous); return; }
       write(frames(streamPub, JSON.stringify(channels), previous));
     },
     progress(channels, progress) {
       if (response.writableLength <= PROGRESS_BACKLOG_BYTES_MAX) write(eventOf('progress', { channels, progress }));
     },
-    isBehind: () => response.writableLength > BEHIND_BYTES && !closing.signal.aborted,
+    isBehind: () => response.writableLength > limits.behindBytes && !closing.signal.aborted,
     async drained() {
       if (!(await untilDrained(response))) letGo('too-slow', 'You read slower than facts come. Go on after this position.');
     },

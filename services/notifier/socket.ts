@@ -8,10 +8,6 @@ import { untilDrained } from './patience.ts';
 import { socketPub } from './pub-frame.ts';
 import type { Line, Subscription } from './subscription.ts';
 
-/** A client that does not read is let go: 4 MiB are some 4,000 facts. */
-export const BACKLOG_BYTES_MAX = 4 * 1_048_576;
-/** A catch-up runs as fast as its reader: beyond this it waits. */
-export const BEHIND_BYTES = 256 * 1_024;
 /** Progress is for who is there to see it. */
 export const PROGRESS_BACKLOG_BYTES_MAX = 64 * 1_024;
 const CONNECT_MS_MAX = 10_000;
@@ -95,7 +91,7 @@ export function serveSocket(deps: LiveDeps, { socket, wire, isKnown: isKnownAtOn
         wire.write(frames(socketPub, channel, previous));
       },
       progress: (_channels, progress) => { if (socket.bufferedAmount <= PROGRESS_BACKLOG_BYTES_MAX) send({ op: 'progress', ch, progress }); },
-      isBehind: () => socket.bufferedAmount > BEHIND_BYTES && !closing.signal.aborted,
+      isBehind: () => socket.bufferedAmount > deps.limits.behindBytes && !closing.signal.aborted,
       async drained() {
         if (!(await untilDrained(wire))) letGo(CLOSE.tooSlow, `too slow; resume after ${subscriptions.get(ch)?.position() ?? 'where you stand'}`);
       },
@@ -114,7 +110,7 @@ export function serveSocket(deps: LiveDeps, { socket, wire, isKnown: isKnownAtOn
   /** Whether more may be written. A reader too slow is told where to go on: behind what was written, then the close frame, comes nothing. */
   function hasRoom(resume: string | undefined): boolean {
     if (closing.signal.aborted || socket.readyState !== socket.OPEN) return false;
-    if (socket.bufferedAmount <= BACKLOG_BYTES_MAX) return true;
+    if (socket.bufferedAmount <= deps.limits.backlogBytes) return true;
     letGo(CLOSE.tooSlow, `too slow; resume after ${resume ?? 'where you stand'}`);
     return false;
   }

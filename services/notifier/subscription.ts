@@ -39,8 +39,13 @@ export interface LiveLimits {
   /** Beyond this a client loads the state anew instead: catching up would take longer. */
   readonly catchUpFacts: number;
   readonly pageFacts: number;
+  /** A reader that leaves more than this unread is let go. */
+  readonly backlogBytes: number;
+  /** A catch-up runs as fast as its reader: beyond this it waits. */
+  readonly behindBytes: number;
 }
-export const LIMITS: LiveLimits = { catchUpFacts: 10_000, pageFacts: 200 };
+/** 4 MiB are some 4,000 facts. */
+export const LIMITS: LiveLimits = { catchUpFacts: 10_000, pageFacts: 200, backlogBytes: 4 * 1_048_576, behindBytes: 256 * 1_024 };
 
 /** Channels that are told as one, in the log's order: first what was missed, then what comes, every position once. */
 export interface Subscription {
