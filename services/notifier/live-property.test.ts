@@ -11,7 +11,7 @@ const few = fc.integer({ min: 1, max: 4 });
 const count = fc.oneof({ weight: 9, arbitrary: few }, { weight: 1, arbitrary: fc.integer({ min: 20, max: 60 }) });
 const step = (isOtherEpoch: fc.Arbitrary<boolean>): fc.Arbitrary<Step> => fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('append' as const), codebase, count }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('member' as const), codebase, isMember: fc.boolean() }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('member' as const), codebase, isMember: fc.boolean(), isAtOnce: fc.boolean() }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('project' as const), count }) },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('turn' as const), count: few }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom('connect' as const, 'drop' as const), client }) },
@@ -25,7 +25,7 @@ const world = (hasTrims: boolean, hasEpochs: boolean) => fc.record({
   catchUpFacts: hasTrims ? fc.constantFrom(3, 10, 25) : fc.constant(1_000_000),
   recentMax: fc.constantFrom(1, 5, 20, 1_000),
   backlogBytes: fc.constantFrom(400, 4_000, 1_000_000),
-  pauses: fc.array(fc.nat(3), { minLength: 1, maxLength: 7 }),
+  pauses: fc.array(fc.nat(5), { minLength: 1, maxLength: 7 }),
 });
 
 test.each([

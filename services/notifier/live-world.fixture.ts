@@ -8,7 +8,7 @@ import { createNotifierBench, KEY_A, KEY_B, KEY_C, PROJECT, type BenchNotifier, 
 
 export type Step =
   | { readonly kind: 'append'; readonly codebase: number; readonly count: number }
-  | { readonly kind: 'member'; readonly codebase: number; readonly isMember: boolean }
+  | { readonly kind: 'member'; readonly codebase: number; readonly isMember: boolean; readonly isAtOnce: boolean }
   | { readonly kind: 'project' | 'turn'; readonly count: number }
   | { readonly kind: 'drop' | 'connect' | 'stall' | 'read'; readonly client: number }
   | { readonly kind: 'restart'; readonly isOrderly: boolean; readonly isOtherEpoch: boolean }
@@ -140,6 +140,14 @@ export function createLiveWorld({ catchUpFacts, recentMax, backlogBytes, pauses 
     streams = createEventStreams(notifier.live);
   }
 
+  /** At once: what it does right behind that can be read in the same moment. */
+  async function changeMember(codebase: string, { isMember, isAtOnce }: { isMember: boolean; isAtOnce: boolean }): Promise<void> {
+    await bench.setMember(codebase, isMember);
+    if (!isAtOnce) return;
+    await bench.append(codebase);
+    bench.project();
+  }
+
   /** Everybody listens and reads; then what must have been told by now is compared. */
   async function settle(): Promise<void> {
     bench.project();
@@ -159,7 +167,7 @@ export function createLiveWorld({ catchUpFacts, recentMax, backlogBytes, pauses 
       const client = 'client' in step ? clients[step.client % clients.length] : undefined;
       switch (step.kind) {
         case 'append': for (let count = 0; count < step.count; count += 1) await bench.append(CODEBASES[step.codebase] ?? KEY_A); break;
-        case 'member': await bench.setMember(CODEBASES[step.codebase] ?? KEY_A, step.isMember); break;
+        case 'member': await changeMember(CODEBASES[step.codebase] ?? KEY_A, step); break;
         case 'project': bench.project(step.count); break;
         case 'turn': for (let count = 0; count < step.count; count += 1) await turn(); break;
         case 'drop': client?.drop(); break;
