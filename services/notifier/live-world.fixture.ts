@@ -52,81 +52,12 @@ export function createLiveWorld({ catchUpFacts, recentMax, backlogBytes, pauses 
   let notifier: BenchNotifier = bench.startNotifier();
   let streams: EventStreams = createEventStreams(notifier.live);
   let epochs = 0;
-  const clients: Client[] = [socketClient(), ...STREAMS_CHANNELS.map(streamClient)];
+  const sockets: Around['sockets'] = new Set();
+  const around: Around = { bench, catchUpFacts, sockets, notifier: () => notifier, streams: () => streams };
+  const clients: Client[] = [socketClient(around), ...STREAMS_CHANNELS.map((channels, index) => streamClient(around, { channels, index }))];
   const pump = () => { for (const client of clients) if (client.isUp && !client.isStalled) client.pipe?.read(); };
   const turn = async () => { await nextTurn(); pump(); };
 
-  function toldOf(name: string, channels: readonly string[]): Told {
-    return { name, channels, segments: [], faults: [], settled: [], notRecovered: 0 };
-  }
-  const sinceOf = (told: Told) => {
-    const segment = told.segments.at(-1);
-    return segment === undefined ? undefined : segment.pubs.at(-1)?.position ?? segment.from;
-  };
-
-  function onSubscribed(told: Told, { position, recovered }: { position: string; recovered: boolean }): void {
-    const since = sinceOf(told);
-    if (!recovered) { told.notRecovered += 1; judgeLoss(bench, told, { since, position, catchUpFacts }); }
-    if (recovered && since !== undefined && position !== since) told.faults.push(`recovered after ${since}, but at ${position}`);
-    if (!recovered || since === undefined) told.segments.push({ from: position, pubs: [] });
-  }
-  function onPub(told: Told, pub: { position: string; previous: string; key: string; id: string; channels: readonly string[] }): void {
-    if (pub.previous !== sinceOf(told)) told.faults.push(`previous of ${pub.position} is ${pub.previous}, told before was ${sinceOf(told)}`);
-    told.segments.at(-1)?.pubs.push({ ...pub, by: bench.visible });
-  }
-
-  function socketClient(): Client {
-    const tolds = SOCKET_CHANNELS.map((ch) => toldOf(`socket ${ch}`, [ch]));
-    const of = (ch: string) => tolds.find(({ channels }) => channels[0] === ch) as Told;
-    let cut = () => {};
-    const client: Client = {
-      tolds, isUp: false, isStalled: false, pipe: undefined,
-      connect() {
-        client.isUp = true;
-        const here = openSocket(notifier.live, {
-          onFrame(frame) {
-            if (client.pipe !== here.pipe) return;
-            if (frame.op === 'subscribed') onSubscribed(of(frame.ch), frame);
-            else if (frame.op === 'pub') onPub(of(frame.ch), { ...frame, channels: [frame.ch] });
-            else if (frame.op === 'error') tolds[0]?.faults.push(`error ${frame.code}`);
-          },
-          onClose(code) { if (code !== 4_001 && code !== 4_008) tolds[0]?.faults.push(`closed with ${code}`); if (client.pipe === here.pipe) client.isUp = false; },
-        });
-        client.pipe = here.pipe;
-        cut = here.cut;
-        for (const told of tolds) { const since = sinceOf(told); here.say({ op: 'subscribe', ch: told.channels[0], ...(since === undefined ? {} : { since }) }); }
-        sockets.add(here.served);
-      },
-      drop() { client.isUp = false; client.pipe = undefined; cut(); },
-    };
-    return client;
-  }
-
-  function streamClient(channels: readonly string[], index: number): Client {
-    const told = toldOf(`stream ${index}`, channels);
-    let cut = () => {};
-    const client: Client = {
-      tolds: [told], isUp: false, isStalled: false, pipe: undefined,
-      connect() {
-        client.isUp = true;
-        const here = openStream(streams, { channels, lastEventId: sinceOf(told) }, {
-          onEvent({ name, id, data }) {
-            if (client.pipe !== here.pipe) return;
-            if (name === 'subscribed') onSubscribed(told, data as never);
-            if (name === 'pub') { if (id !== (data as { position: string }).position) told.faults.push('an id that is not its position'); onPub(told, data as never); }
-            if (name === 'error' && (data as { position: string }).position !== sinceOf(told)) told.faults.push(`told to resume after ${(data as { position: string }).position}, stood at ${sinceOf(told)}`);
-          },
-          onEnd(problem) { if (problem !== undefined) told.faults.push(String(problem)); if (client.pipe === here.pipe || client.pipe === undefined) client.isUp = false; },
-        });
-        client.pipe = here.pipe;
-        cut = here.cut;
-      },
-      drop() { client.isUp = false; client.pipe = undefined; cut(); },
-    };
-    return client;
-  }
-
-  const sockets = new Set<{ close(code: number, reason: string): void }>();
   async function restart(isOrderly: boolean, isOtherEpoch: boolean): Promise<void> {
     if (!isOrderly) for (const client of clients) client.drop();
     streams.stop();
@@ -181,6 +112,79 @@ export function createLiveWorld({ catchUpFacts, recentMax, backlogBytes, pauses 
     },
     async end() { for (const client of clients) client.drop(); streams.stop(); await notifier.stop(); },
   };
+}
+
+/** What clients connect to: another one after each restart. */
+interface Around { readonly bench: NotifierBench; readonly catchUpFacts: number; notifier(): BenchNotifier; streams(): EventStreams; readonly sockets: Set<{ close(code: number, reason: string): void }> }
+
+function toldOf(name: string, channels: readonly string[]): Told {
+  return { name, channels, segments: [], faults: [], settled: [], notRecovered: 0 };
+}
+const sinceOf = (told: Told) => {
+  const segment = told.segments.at(-1);
+  return segment === undefined ? undefined : segment.pubs.at(-1)?.position ?? segment.from;
+};
+
+function onSubscribed({ bench, catchUpFacts }: Around, told: Told, { position, recovered }: { position: string; recovered: boolean }): void {
+  const since = sinceOf(told);
+  if (!recovered) { told.notRecovered += 1; judgeLoss(bench, told, { since, position, catchUpFacts }); }
+  if (recovered && since !== undefined && position !== since) told.faults.push(`recovered after ${since}, but at ${position}`);
+  if (!recovered || since === undefined) told.segments.push({ from: position, pubs: [] });
+}
+function onPub({ bench }: Around, told: Told, pub: { position: string; previous: string; key: string; id: string; channels: readonly string[] }): void {
+  if (pub.previous !== sinceOf(told)) told.faults.push(`previous of ${pub.position} is ${pub.previous}, told before was ${sinceOf(told)}`);
+  told.segments.at(-1)?.pubs.push({ ...pub, by: bench.visible });
+}
+
+function socketClient(around: Around): Client {
+  const tolds = SOCKET_CHANNELS.map((ch) => toldOf(`socket ${ch}`, [ch]));
+  const of = (ch: string) => tolds.find(({ channels }) => channels[0] === ch) as Told;
+  let cut = () => {};
+  const client: Client = {
+    tolds, isUp: false, isStalled: false, pipe: undefined,
+    connect() {
+      client.isUp = true;
+      const here = openSocket(around.notifier().live, {
+        onFrame(frame) {
+          if (client.pipe !== here.pipe) return;
+          if (frame.op === 'subscribed') onSubscribed(around, of(frame.ch), frame);
+          else if (frame.op === 'pub') onPub(around, of(frame.ch), { ...frame, channels: [frame.ch] });
+          else if (frame.op === 'error') tolds[0]?.faults.push(`error ${frame.code}`);
+        },
+        onClose(code) { if (code !== 4_001 && code !== 4_008) tolds[0]?.faults.push(`closed with ${code}`); if (client.pipe === here.pipe) client.isUp = false; },
+      });
+      client.pipe = here.pipe;
+      cut = here.cut;
+      for (const told of tolds) { const since = sinceOf(told); here.say({ op: 'subscribe', ch: told.channels[0], ...(since === undefined ? {} : { since }) }); }
+      around.sockets.add(here.served);
+    },
+    drop() { client.isUp = false; client.pipe = undefined; cut(); },
+  };
+  return client;
+}
+
+function streamClient(around: Around, { channels, index }: { channels: readonly string[]; index: number }): Client {
+  const told = toldOf(`stream ${index}`, channels);
+  let cut = () => {};
+  const client: Client = {
+    tolds: [told], isUp: false, isStalled: false, pipe: undefined,
+    connect() {
+      client.isUp = true;
+      const here = openStream(around.streams(), { channels, lastEventId: sinceOf(told) }, {
+        onEvent({ name, id, data }) {
+          if (client.pipe !== here.pipe) return;
+          if (name === 'subscribed') onSubscribed(around, told, data as never);
+          if (name === 'pub') { if (id !== (data as { position: string }).position) told.faults.push('an id that is not its position'); onPub(around, told, data as never); }
+          if (name === 'error' && (data as { position: string }).position !== sinceOf(told)) told.faults.push(`told to resume after ${(data as { position: string }).position}, stood at ${sinceOf(told)}`);
+        },
+        onEnd(problem) { if (problem !== undefined) told.faults.push(String(problem)); if (client.pipe === here.pipe || client.pipe === undefined) client.isUp = false; },
+      });
+      client.pipe = here.pipe;
+      cut = here.cut;
+    },
+    drop() { client.isUp = false; client.pipe = undefined; cut(); },
+  };
+  return client;
 }
 
 /** Whether a fact belongs to one of the channels at every moment between its own and `until`, at some, or at none. */

@@ -199,6 +199,27 @@ test('a project is its codebases and itself: who joins is told from then on, who
   expect(client.ofOp('pub').map(({ id }) => id)).toEqual(expected);
 });
 
+test('whose codebase joins a project while a page of it is read misses nothing behind the joining', async () => {
+  const bench = createNotifierBench({ recentMax: 1 });
+  for (let count = 0; count < 3; count += 1) await bench.setMember(KEY_B, true);
+  bench.project();
+  const client = connectClient({ bench });
+  const pause = bench.pause;
+  let joined: string | undefined;
+  bench.pause = async () => {
+    if (bench.pagesRead === 2 && joined === undefined) {
+      joined = 'soon';
+      await bench.setMember(KEY_A, true);
+      joined = (await bench.append(KEY_A)).id;
+      bench.project();
+    }
+    await pause();
+  };
+  client.say({ op: 'subscribe', ch: `project:${PROJECT}`, since: positionOutside(bench.epoch, '' as never) });
+  await client.until(() => client.ofOp('pub').length === 5);
+  expect(client.ofOp('pub').at(-1)?.id).toBe(joined);
+});
+
 test('a reader that does not read is let go with the position to resume from, behind all that was written, and is sent nothing more', async () => {
   const bench = createNotifierBench({ limits: { ...LIMITS, backlogBytes: 5_000, behindBytes: 5_000 } });
   const [client, other] = [connectClient({ bench }), connectClient({ bench })];
