@@ -12,8 +12,8 @@ const ADAPTER_PREFIXES = ['postgres', 'embedded', 'eventstoredb', 'kafka', 'redi
 const TAKES_TIME = [
   'shared/runtime/**', 'shared/api-client/**', 'services/composition.ts',
   ...ADAPTER_PREFIXES.map((prefix) => `shared/**/${prefix}-*.ts`),
-  // The pings and the patience of a WebSocket: time of the connection, which no fact and no answer depends on.
-  'services/notifier/service.ts', 'services/notifier/socket.ts',
+  // The pings and the patience of a WebSocket or stream: time of the connection, which no fact and no answer depends on.
+  'services/notifier/service.ts', 'services/notifier/socket.ts', 'services/notifier/event-stream.ts', 'services/notifier/patience.ts',
 ];
 
 const BY_ARGUMENT = 'Time and chance come by argument (house style, rule 7): ask for now(), sleep() or random() in deps.';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type ServerFrame } from '../live/frames.ts';
+import { type ServerFrame, type StreamEvents } from '../live/frames.ts';
 import { apiPosition } from './receipt.ts';
 
 /** What the engine sends over `WS /v1/live`, read by a client. Its TypeScript twin is `ServerFrame`. */
@@ -12,5 +12,15 @@ export const serverFrame = z.discriminatedUnion('op', [
   }),
   z.object({ op: z.literal('progress'), ch: z.string(), progress: z.unknown() }),
   z.object({ op: z.literal('unsubscribed'), ch: z.string() }),
-  z.object({ op: z.literal('error'), code: z.string(), detail: z.string() }),
+  z.object({ op: z.literal('error'), code: z.string(), detail: z.string(), ch: z.string().optional() }),
 ]) satisfies z.ZodType<ServerFrame>;
+
+/** The data of a `pub` of `GET /v1/live`, which speaks server-sent events. */
+export const streamedFact = z.object({
+  channels: z.array(z.string()).min(1), position: apiPosition, previous: apiPosition,
+  type: z.string(), id: z.string(), time: z.string(), key: z.string(), data: z.unknown(),
+}) satisfies z.ZodType<StreamEvents['pub']>;
+/** The data of its first event. */
+export const streamSubscribed = z.object({ channels: z.array(z.string()).min(1), position: apiPosition, recovered: z.boolean() });
+/** The data of its last. */
+export const streamError = z.object({ code: z.string(), detail: z.string(), position: apiPosition });

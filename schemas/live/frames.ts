@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
-/** Who may be listened to: one codebase, or everything. */
-export const channel = z.string().regex(/^(?:all|codebase:[0-9a-f-]{36})$/, '"all" or "codebase:<id>"');
+/** What may be listened to: one codebase, the codebases of one project and the project itself, or everything. */
+export const channel = z.string().regex(/^(?:all|(?:codebase|project):[0-9a-f-]{36})$/, '"all", "codebase:<id>" or "project:<id>"');
 
 /** What a client sends over `WS /v1/live`, protocol version 1. */
 export const clientFrame = z.discriminatedUnion('op', [
@@ -20,4 +20,15 @@ export type ServerFrame =
   | { readonly op: 'pub'; readonly ch: string; readonly position: string; readonly previous: string; readonly type: string; readonly id: string; readonly time: string; readonly key: string; readonly data: unknown }
   | { readonly op: 'progress'; readonly ch: string; readonly progress: unknown }
   | { readonly op: 'unsubscribed'; readonly ch: string }
-  | { readonly op: 'error'; readonly code: string; readonly detail: string };
+  /** `ch` when it is about one channel: that one is not subscribed. The socket stays. */
+  | { readonly op: 'error'; readonly code: string; readonly detail: string; readonly ch?: string | undefined };
+
+/** What `GET /v1/live` sends as server-sent events: the name of the event, and its data. One stream for all its channels, in the log's order. */
+export interface StreamEvents {
+  readonly subscribed: { readonly channels: readonly string[]; readonly position: string; readonly recovered: boolean };
+  /** Once, however many of the channels it belongs to: `channels` are those. `previous` is the position told before on this stream. */
+  readonly pub: { readonly channels: readonly string[]; readonly position: string; readonly previous: string; readonly type: string; readonly id: string; readonly time: string; readonly key: string; readonly data: unknown };
+  readonly progress: { readonly channels: readonly string[]; readonly progress: unknown };
+  /** The last event: the stream ends behind it, and may be asked for again, after `position`. */
+  readonly error: { readonly code: string; readonly detail: string; readonly position: string };
+}

@@ -240,6 +240,15 @@ describe('status, tail, parked', () => {
     expect(ran.code).toBe(77);
   });
 
+  test('tail of a project listens to its channel; what is no id, or a codebase besides, is told at once', async () => {
+    const channels: string[] = [];
+    engine.live((line) => { channels.push(line.ch); line.close(4_501, 'enough'); });
+    expect((await ask('tail', '--project', SOURCE_ID)).code).toBe(77);
+    expect(channels).toEqual([`project:${SOURCE_ID}`]);
+    expect((await ask('tail', '--project', 'mine')).code).toBe(64);
+    expect((await ask('tail', 'team/app', '--project', SOURCE_ID)).code).toBe(64);
+  });
+
   test('what is parked of another kind than a codebase is redriven by its id', async () => {
     engine.answer(`POST /v1/parked/projector/${SOURCE_ID}/redrive`, { group: 'projector', key: SOURCE_ID, facts: 1 }, { status: 202 });
     expect(await ask('redrive', 'projector', SOURCE_ID, '--json')).toMatchObject({ code: 0, stdout: expect.stringContaining('"facts": 1') as string });

@@ -12,13 +12,15 @@ export function createProgressKeeper({ query, now }: { query: Query; now(): Date
   const lastWrite = new Map<SyncId, number>();
 
   return {
-    keep(progress: Progress): void {
+    /** Whether it was kept: what comes sooner than that after the last is passed over. */
+    keep(progress: Progress): boolean {
       const at = now().getTime();
-      if (at - (lastWrite.get(progress.syncId) ?? 0) < WRITE_EVERY_MS) return;
+      if (at - (lastWrite.get(progress.syncId) ?? 0) < WRITE_EVERY_MS) return false;
       lastWrite.set(progress.syncId, at);
       ignore(query(
         `insert into sync_progress (sync_id, progress) values ($1, $2) on conflict (sync_id) do update set progress = excluded.progress, told_at = now()`,
         [progress.syncId, JSON.stringify(progress)]));
+      return true;
     },
 
     forget(sync: SyncId): void {

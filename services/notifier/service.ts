@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { SyncId } from '#schemas/brand.ts';
 import type { Bus } from '#shared/bus/bus.ts';
@@ -10,13 +11,17 @@ import type { HttpDoor } from '#shared/runtime/http-door.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { PositionSignal } from '#shared/runtime/position-signal.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
+import { createEventStreams } from './event-stream.ts';
+import { createFanOut } from './fan-out.ts';
 import { createProgressKeeper } from './keep-progress.ts';
-import { CLOSE, PING_MS, serveSocket, type LiveSocket } from './socket.ts';
+import { CLOSE, PING_MS, serveSocket, type LiveDeps, type LiveSocket } from './socket.ts';
+import { LIMITS } from './subscription.ts';
 import { followTail } from './tail.ts';
+import { createTurns } from './turns.ts';
 
 export interface NotifierDeps {
-  readonly log: Pick<EventLog, 'subscribe' | 'readStream' | 'epoch'>;
-  readonly store: Pick<ReadStore, 'facts' | 'position'>;
+  readonly log: Pick<EventLog, 'subscribe' | 'readStream' | 'epoch' | 'head'>;
+  readonly store: Pick<ReadStore, 'facts' | 'factsOf' | 'members' | 'position'>;
   readonly query: Query;
   readonly bus: Pick<Bus, 'onProgress'>;
   readonly projected: PositionSignal;
@@ -28,44 +33,52 @@ export interface NotifierDeps {
 
 /** A frame of a client is small. */
 const FRAME_BYTES_MAX = 64 * 1_024;
+/** At 15 kB each, 150 MB. */
+const SOCKETS_MAX = 10_000;
+/** Catch-ups that read at once: however many clients come back, the connections to the database are not theirs alone. */
+const CATCH_UPS_AT_ONCE = 2;
 const ENDS = new Set(['codebase.stored', 'sync.skipped', 'ref.deleted', 'sync.failed']);
 
 /** Tells whoever listens what happened, as soon as it can be read. */
 export async function start(deps: NotifierDeps): Promise<RunningService> {
   const stopping = new AbortController();
   const epoch = await deps.log.epoch();
+  const after = await deps.store.position();
+  const fanOut = createFanOut({ ...deps, epoch, yieldTurn: () => new Promise((resolve) => { setImmediate(resolve); }) }, { from: after });
+  const live: LiveDeps = { ...deps, epoch, fanOut, turns: createTurns(CATCH_UPS_AT_ONCE), limits: LIMITS };
   const sockets = new Map<WebSocket, LiveSocket>();
+  const streams = createEventStreams(live);
   const progress = createProgressKeeper(deps);
   // No compression: it costs a context a socket, and fragments memory.
   const server = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: FRAME_BYTES_MAX, clientTracking: false });
 
-  deps.door.onUpgrade('/v1/live', (request, socket, head) => server.handleUpgrade(request, socket, head, (ws) => onSocket(ws, request)));
-  const following = followTail(deps, { after: await deps.store.position(), signal: stopping.signal, tell });
-  const unlisten = deps.bus.onProgress((one) => {
-    progress.keep(one);
-    for (const socket of sockets.values()) socket.tellProgress(one);
+  deps.door.use(streams.routes);
+  deps.door.onUpgrade('/v1/live', (request, wire, head) => {
+    if (sockets.size >= SOCKETS_MAX || stopping.signal.aborted) { wire.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n\r\n'); return; }
+    server.handleUpgrade(request, wire, head, (socket) => onSocket(socket, { request, wire }));
   });
+  const following = followTail(deps, { after, signal: stopping.signal, tell });
+  const unlisten = deps.bus.onProgress((one) => { if (progress.keep(one)) fanOut.progress(one); });
 
   return { name: 'notifier', stop };
 
-  function onSocket(ws: WebSocket, request: IncomingMessage): void {
+  function onSocket(socket: WebSocket, { request, wire }: { request: IncomingMessage; wire: Duplex }): void {
     const token = bearerOf(request.headers.authorization);
     const isKnown = token !== undefined && deps.access.actorOf(token) !== undefined;
-    sockets.set(ws, serveSocket({ ...deps, epoch }, ws, { isKnown }));
-    const pinging = keepAlive(ws);
-    ws.on('close', () => { sockets.delete(ws); clearInterval(pinging); });
+    sockets.set(socket, serveSocket(live, { socket, wire, isKnown }));
+    const pinging = keepAlive(socket);
+    socket.on('close', () => { sockets.delete(socket); clearInterval(pinging); });
   }
 
-  function tell(facts: readonly Recorded[]): void {
-    for (const fact of facts) {
-      for (const socket of sockets.values()) socket.take(fact);
-      if (ENDS.has(fact.type)) progress.forget((fact.data as { syncId: SyncId }).syncId);
-    }
+  async function tell(facts: readonly Recorded[]): Promise<void> {
+    await fanOut.tell(facts, stopping.signal);
+    for (const fact of facts) if (ENDS.has(fact.type)) progress.forget((fact.data as { syncId: SyncId }).syncId);
   }
 
   async function stop(): Promise<void> {
     stopping.abort();
     unlisten();
+    streams.stop();
     for (const socket of sockets.values()) socket.close(CLOSE.restarting, 'the engine is stopping; come back');
     await following;
   }

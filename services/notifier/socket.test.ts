@@ -1,38 +1,36 @@
 import { jest } from '@jest/globals';
-import { EventEmitter } from 'node:events';
 import { randomUUID } from 'node:crypto';
-import type { WebSocket } from 'ws';
 import type { ServerFrame } from '#schemas/live/frames.ts';
 import { positionOutside } from '#schemas/positions.ts';
 import type { Progress } from '#shared/bus/bus.ts';
-import { createTokenAccess } from '#shared/runtime/access.ts';
-import { createLogger } from '#shared/runtime/logger.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
-import { createNotifierBench, KEY_A, KEY_B } from './notifier-bench.fixture.ts';
-import { serveSocket, type LiveSocket } from './socket.ts';
+import { openSocket } from './live-clients.fixture.ts';
+import { createNotifierBench, KEY_A, KEY_B, PROJECT } from './notifier-bench.fixture.ts';
+import { LIMITS } from './subscription.ts';
+
 
 type Of<Op extends ServerFrame['op']> = Extract<ServerFrame, { op: Op }>;
 
-const sockets: EventEmitter[] = [];
-afterEach(() => { for (const socket of sockets.splice(0)) socket.emit('close'); });
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => { for (const stop of stops.splice(0)) await stop(); });
 
-/** One client: what it was sent, and how it was let go. */
+/** One client: what it was sent, and how it was let go. It reads at once, unless the test holds it back. */
 function connectClient({ isKnown = true, bench = createNotifierBench() } = {}) {
   const frames: ServerFrame[] = [];
   const closed: { code: number; reason: string }[] = [];
-  const socket = Object.assign(new EventEmitter(), {
-    OPEN: 1, readyState: 1, bufferedAmount: 0,
-    send: (text: string) => void frames.push(JSON.parse(text) as ServerFrame),
-    close(code: number, reason: string) { if (socket.readyState === 1) closed.push({ code, reason }); socket.readyState = 2; },
-  });
-  sockets.push(socket);
-  const served: LiveSocket = serveSocket({ ...bench, access: createTokenAccess('secret'), logger: createLogger('silent') }, socket as unknown as WebSocket, { isKnown });
-  return {
-    bench, socket, served, frames, closed,
-    say: (frame: unknown) => void socket.emit('message', Buffer.from(typeof frame === 'string' ? frame : JSON.stringify(frame))),
+  const notifier = bench.startNotifier();
+  const opened = openSocket(notifier.live, { isKnown, onFrame: (frame) => frames.push(frame), onClose: (code, reason) => closed.push({ code, reason }) });
+  const client = {
+    bench, notifier, frames, closed, isReading: true, say: opened.say, cut: opened.cut, pipe: opened.pipe,
     ofOp: <Op extends ServerFrame['op']>(op: Op) => frames.filter((frame) => frame.op === op) as Of<Op>[],
-    until: async (isSo: () => boolean) => { for (let turn = 0; turn < 5_000 && !isSo(); turn += 1) await new Promise(setImmediate); expect(isSo()).toBe(true); },
+    until: async (isSo: () => boolean) => {
+      for (let turn = 0; turn < 5_000 && !isSo(); turn += 1) { if (client.isReading) opened.pipe.read(); await new Promise(setImmediate); }
+      expect(isSo()).toBe(true);
+    },
   };
+  stops.push(async () => { opened.cut(); await notifier.stop(); });
+  opened.pipe.read();
+  return client;
 }
 
 describe('connecting', () => {
@@ -71,6 +69,7 @@ describe('connecting', () => {
       jest.advanceTimersByTime(9_999);
       expect(client.closed).toEqual([]);
       jest.advanceTimersByTime(1);
+      client.pipe.read();
       expect(client.closed).toEqual([{ code: 4_501, reason: 'send a connect frame within 10 s' }]);
     });
 
@@ -117,9 +116,10 @@ describe('subscribing', () => {
   });
 
   test('behind more than can be caught up is not recovered', async () => {
-    const client = connectClient();
-    for (let count = 0; count < 10_001; count += 1) await client.bench.append(KEY_A);
-    client.bench.project();
+    const bench = createNotifierBench();
+    for (let count = 0; count < 10_001; count += 1) await bench.append(KEY_A);
+    bench.project();
+    const client = connectClient({ bench });
     client.say({ op: 'subscribe', ch: 'all', since: positionOutside(client.bench.epoch, '' as never) });
     await client.until(() => client.ofOp('subscribed').length === 1);
     expect(client.ofOp('subscribed')[0]?.recovered).toBe(false);
@@ -150,42 +150,136 @@ describe('subscribing', () => {
     client.say({ op: 'subscribe', ch: 'all' });
     client.say({ op: 'unsubscribe', ch: 'all' });
     await client.until(() => client.ofOp('unsubscribed').length === 1);
-    client.served.take(await client.bench.append(KEY_A));
+    await client.bench.append(KEY_A);
+    client.bench.project();
+    await client.notifier.untilTold();
+    client.pipe.read();
     expect(client.ofOp('pub')).toEqual([]);
   });
 });
 
-test('a reader that does not read is let go with the position to resume from, and is sent nothing more', async () => {
+test('a position behind the last fact is an error that says so, and the socket stays', async () => {
   const client = connectClient();
+  await client.bench.append(KEY_A);
+  client.bench.project();
+  client.say({ op: 'subscribe', ch: 'all', since: positionOutside(client.bench.epoch, '00000000000000000009' as never) });
+  await client.until(() => client.ofOp('error').length === 1);
+  expect(client.ofOp('error')[0]).toMatchObject({ code: 'position-ahead', ch: 'all', detail: expect.stringContaining(positionOutside(client.bench.epoch, client.bench.visible)) });
+  expect(client.ofOp('subscribed')).toEqual([]);
   client.say({ op: 'subscribe', ch: 'all' });
   await client.until(() => client.ofOp('subscribed').length === 1);
-  const first = await client.bench.append(KEY_A);
-  client.bench.project();
-  client.served.take(first);
-  await client.until(() => client.ofOp('pub').length === 1);
-  client.socket.bufferedAmount = 5 * 1_048_576;
-  client.served.take(await client.bench.append(KEY_A));
-  client.served.take(await client.bench.append(KEY_A));
-  expect(client.closed).toEqual([{ code: 4_008, reason: `too slow; resume after ${positionOutside(client.bench.epoch, first.position)}` }]);
-  expect(Buffer.byteLength(client.closed[0]?.reason ?? '')).toBeLessThanOrEqual(123);
-  expect(client.ofOp('pub')).toHaveLength(1);
 });
 
-test('progress reaches the channel of its codebase, and all', async () => {
+test('a position that the log has and the tables have not reached yet is waited for', async () => {
+  const client = connectClient();
+  for (let count = 0; count < 3; count += 1) await client.bench.append(KEY_A);
+  client.bench.project(1);
+  client.say({ op: 'subscribe', ch: 'all', since: positionOutside(client.bench.epoch, client.bench.all[1]?.position as never) });
+  await client.until(() => client.ofOp('subscribed').length === 1);
+  client.bench.project();
+  await client.until(() => client.ofOp('pub').length > 0);
+  expect(client.ofOp('pub').map(({ id }) => id)).toEqual([client.bench.all[2]?.id]);
+});
+
+test('a project is its codebases and itself: who joins is told from then on, who leaves no longer', async () => {
+  const client = connectClient();
+  client.say({ op: 'subscribe', ch: `project:${PROJECT}` });
+  await client.until(() => client.ofOp('subscribed').length === 1);
+  const expected: string[] = [];
+  for (const [isMember, isToldThen] of [[undefined, false], [true, true], [false, false], [true, true]] as const) {
+    if (isMember !== undefined) expected.push((await client.bench.setMember(KEY_A, isMember)).id);
+    const { id } = await client.bench.append(KEY_A);
+    await client.bench.append(KEY_B);
+    if (isToldThen) expected.push(id);
+    client.bench.project();
+    await client.notifier.untilTold();
+    client.pipe.read();
+  }
+  await client.until(() => client.ofOp('pub').length === expected.length);
+  expect(client.ofOp('pub').map(({ id }) => id)).toEqual(expected);
+});
+
+test('whose codebase joins a project while a page of it is read misses nothing behind the joining', async () => {
+  const bench = createNotifierBench({ recentMax: 1 });
+  for (let count = 0; count < 3; count += 1) await bench.setMember(KEY_B, true);
+  bench.project();
+  const client = connectClient({ bench });
+  const pause = bench.pause;
+  let joined: string | undefined;
+  bench.pause = async () => {
+    if (bench.pagesRead === 2 && joined === undefined) {
+      joined = 'soon';
+      await bench.setMember(KEY_A, true);
+      joined = (await bench.append(KEY_A)).id;
+      bench.project();
+    }
+    await pause();
+  };
+  client.say({ op: 'subscribe', ch: `project:${PROJECT}`, since: positionOutside(bench.epoch, '' as never) });
+  await client.until(() => client.ofOp('pub').length === 5);
+  expect(client.ofOp('pub').at(-1)?.id).toBe(joined);
+});
+
+test('a reader that does not read is let go with the position to resume from, behind all that was written, and is sent nothing more', async () => {
+  const bench = createNotifierBench({ limits: { ...LIMITS, backlogBytes: 5_000, behindBytes: 5_000 } });
+  const [client, other] = [connectClient({ bench }), connectClient({ bench })];
+  for (const one of [client, other]) { one.say({ op: 'subscribe', ch: 'all' }); await one.until(() => one.ofOp('subscribed').length === 1); }
+  client.isReading = false;
+  for (let count = 0; count < 40; count += 1) await bench.append(KEY_A);
+  bench.project();
+  for (let count = 0; count < 40; count += 1) { await client.notifier.untilTold(); await other.notifier.untilTold(); other.pipe.read(); }
+  expect(client.closed).toEqual([]);
+  client.isReading = true;
+  await client.until(() => client.closed.length === 1);
+  const last = client.ofOp('pub').at(-1);
+  expect(client.ofOp('pub').length).toBeGreaterThan(5);
+  expect(client.ofOp('pub').length).toBeLessThan(40);
+  expect(client.closed).toEqual([{ code: 4_008, reason: `too slow; resume after ${last?.position}` }]);
+  expect(Buffer.byteLength(client.closed[0]?.reason ?? '')).toBeLessThanOrEqual(123);
+});
+
+test('a catch-up goes as fast as its reader, who is not let go for being behind', async () => {
+  const bench = createNotifierBench({ limits: { ...LIMITS, backlogBytes: 20_000, behindBytes: 2_000 } });
+  for (let count = 0; count < 600; count += 1) await bench.append(KEY_A);
+  bench.project();
+  const client = connectClient({ bench });
+  client.say({ op: 'subscribe', ch: 'all', since: positionOutside(bench.epoch, '' as never) });
+  await client.until(() => client.ofOp('pub').length === 600);
+  expect(client.closed).toEqual([]);
+});
+
+test('a catch-up ends when the socket does', async () => {
+  const bench = createNotifierBench();
+  for (let count = 0; count < 1_000; count += 1) await bench.append(KEY_A);
+  bench.project();
+  const client = connectClient({ bench });
+  client.say({ op: 'subscribe', ch: 'all', since: positionOutside(bench.epoch, '' as never) });
+  await client.until(() => client.ofOp('pub').length > 0);
+  const read = bench.pagesRead;
+  client.cut();
+  for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+  expect(bench.pagesRead).toBeLessThan(read + 3);
+});
+
+test('progress reaches the channels of its codebase and of its projects, and all', async () => {
   const client = connectClient();
   const progress = (codebaseId: string) => ({ syncId: 's', codebaseId, ref: 'refs/heads/main', step: 'fetch', objectsDone: 1, objectsTotal: null, bytesDone: 1 }) as unknown as Progress;
-  client.served.tellProgress(progress(KEY_A));
-  client.say({ op: 'subscribe', ch: `codebase:${KEY_A}` });
-  client.say({ op: 'subscribe', ch: 'all' });
-  await client.until(() => client.ofOp('subscribed').length === 2);
-  client.served.tellProgress(progress(KEY_A));
-  client.served.tellProgress(progress(KEY_B));
-  expect(client.ofOp('progress').map(({ ch }) => ch)).toEqual(['all', `codebase:${KEY_A}`, 'all']);
+  await client.bench.setMember(KEY_A, true);
+  client.bench.project();
+  client.notifier.fanOut.progress(progress(KEY_A));
+  for (const ch of [`codebase:${KEY_A}`, 'all', `project:${PROJECT}`]) client.say({ op: 'subscribe', ch });
+  await client.until(() => client.ofOp('subscribed').length === 3);
+  for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+  client.notifier.fanOut.progress(progress(KEY_A));
+  client.notifier.fanOut.progress(progress(KEY_B));
+  await client.until(() => client.ofOp('progress').length === 4);
+  expect(client.ofOp('progress').map(({ ch }) => ch).sort()).toEqual(['all', 'all', `codebase:${KEY_A}`, `project:${PROJECT}`]);
 });
 
 test('when something that it depends on is away, the client is let go and may come back', async () => {
   const bench = createNotifierBench();
-  const client = connectClient({ bench: { ...bench, store: { ...bench.store, position: async () => { throw new Unavailable('database', 'away'); } } } as typeof bench });
+  const client = connectClient({ bench });
+  bench.store.position = async () => { throw new Unavailable('database', 'away'); };
   client.say({ op: 'subscribe', ch: 'all' });
   await client.until(() => client.closed.length === 1);
   expect(client.closed[0]?.code).toBe(4_001);

@@ -1,40 +1,38 @@
+import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { clientFrame, type ClientFrame, type ServerFrame } from '#schemas/live/frames.ts';
-import { positionInside } from '#schemas/positions.ts';
-import type { Position } from '#schemas/brand.ts';
-import type { Progress } from '#shared/bus/bus.ts';
-import type { Recorded } from '#shared/log/event-log.ts';
-import type { ReadStore } from '#shared/read-store/read-store.ts';
 import type { Access } from '#shared/runtime/access.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { CATCH_UP_FACTS_MAX, createSubscription, type Subscription, type SubscriptionDeps } from './subscription.ts';
+import { openSubscription, type OpenDeps } from './open-subscription.ts';
+import { untilDrained } from './patience.ts';
+import { socketPub } from './pub-frame.ts';
+import type { Line, Subscription } from './subscription.ts';
 
-/** A client that does not read is let go: 4 MiB are some 4,000 facts. */
-const BACKLOG_BYTES_MAX = 4 * 1_048_576;
+/** Progress is for who is there to see it. */
+export const PROGRESS_BACKLOG_BYTES_MAX = 64 * 1_024;
 const CONNECT_MS_MAX = 10_000;
 export const PING_MS = 25_000;
-const CHANNELS_MAX = 200;
+export const CHANNELS_MAX = 200;
 
 /** 4000–4499: come back, with the position; 4500–4999: do not, mend it first. */
 export const CLOSE = { restarting: 4_001, tooSlow: 4_008, notAuthenticated: 4_501, malformed: 4_502 } as const;
 
-export interface SocketDeps extends Omit<SubscriptionDeps, 'store'> {
-  readonly store: Pick<ReadStore, 'facts' | 'position'>;
+export interface LiveDeps extends OpenDeps {
   readonly access: Access;
   readonly logger: Logger;
 }
 
-export interface LiveSocket {
-  take(fact: Recorded): void;
-  tellProgress(progress: Progress): void;
-  close(code: number, reason: string): void;
-}
+/** What lies below the WebSocket: facts are written to it as whole frames, which all sockets share. */
+export type Wire = Pick<Duplex, 'write' | 'cork' | 'uncork' | 'once' | 'off'>;
+
+export interface LiveSocket { close(code: number, reason: string): void }
 
 /** Speaks the live protocol with one client. */
-export function serveSocket(deps: SocketDeps, socket: WebSocket, options: { isKnown: boolean }): LiveSocket {
+export function serveSocket(deps: LiveDeps, { socket, wire, isKnown: isKnownAtOnce }: { socket: WebSocket; wire: Wire; isKnown: boolean }): LiveSocket {
   const subscriptions = new Map<string, Subscription>();
   const closing = new AbortController();
-  let isKnown = options.isKnown;
+  let isKnown = isKnownAtOnce;
+  let isCorked = false;
   const lateFrame = setTimeout(() => { if (!isKnown) socket.close(CLOSE.notAuthenticated, 'send a connect frame within 10 s'); }, CONNECT_MS_MAX);
   // One frame after the other: a subscribe that reads must not be overtaken by the next.
   let turn = Promise.resolve();
@@ -42,70 +40,95 @@ export function serveSocket(deps: SocketDeps, socket: WebSocket, options: { isKn
   socket.on('message', (message: Buffer) => {
     turn = turn.then(() => onMessage(message)).catch((error: unknown) => {
       deps.logger.warn({ error }, 'a live socket failed');
-      socket.close(CLOSE.restarting, 'something we depend on is away; come back');
+      letGo(CLOSE.restarting, 'something we depend on is away; come back');
     });
   });
-  socket.on('close', () => { clearTimeout(lateFrame); closing.abort(); });
+  socket.on('close', () => { clearTimeout(lateFrame); endAll(); });
   socket.on('error', (error) => deps.logger.debug({ error }, 'a live socket broke'));
   if (isKnown) greet();
 
-  return {
-    take: (fact) => { for (const subscription of subscriptions.values()) subscription.take(fact); },
-    tellProgress(progress) {
-      for (const ch of ['all', `codebase:${progress.codebaseId}`]) if (subscriptions.has(ch)) send({ op: 'progress', ch, progress });
-    },
-    close: (code, reason) => socket.close(code, reason),
-  };
+  return { close: letGo };
 
   async function onMessage(message: Buffer): Promise<void> {
+    if (closing.signal.aborted) return;
     const frame = parse(message);
-    if (frame === undefined) { socket.close(CLOSE.malformed, 'not a frame of protocol version 1'); return; }
+    if (frame === undefined) { letGo(CLOSE.malformed, 'not a frame of protocol version 1'); return; }
     if (frame.op === 'connect') { connect(frame.token); return; }
-    if (!isKnown) { socket.close(CLOSE.notAuthenticated, 'connect first'); return; }
-    if (frame.op === 'unsubscribe') { subscriptions.delete(frame.ch); send({ op: 'unsubscribed', ch: frame.ch }); return; }
+    if (!isKnown) { letGo(CLOSE.notAuthenticated, 'connect first'); return; }
+    if (frame.op === 'unsubscribe') { end(frame.ch); send({ op: 'unsubscribed', ch: frame.ch }); return; }
     await subscribe(frame);
   }
 
   function connect(token: string): void {
-    if (deps.access.actorOf(token) === undefined) { socket.close(CLOSE.notAuthenticated, 'this token is not known'); return; }
+    if (deps.access.actorOf(token) === undefined) { letGo(CLOSE.notAuthenticated, 'this token is not known'); return; }
     isKnown = true;
     greet();
   }
 
   function greet(): void {
-    send({ op: 'connected', v: 1, pingMs: PING_MS, limits: { channels: CHANNELS_MAX, catchUpFacts: CATCH_UP_FACTS_MAX } });
+    send({ op: 'connected', v: 1, pingMs: PING_MS, limits: { channels: CHANNELS_MAX, catchUpFacts: deps.limits.catchUpFacts } });
   }
 
   async function subscribe({ ch, since }: Extract<ClientFrame, { op: 'subscribe' }>): Promise<void> {
-    if (subscriptions.size >= CHANNELS_MAX && !subscriptions.has(ch)) { send({ op: 'error', code: 'too-many-channels', detail: `A socket has at most ${CHANNELS_MAX} channels.` }); return; }
-    const from = await whereFrom(ch, since);
-    if (from === undefined) { send({ op: 'error', code: 'position-malformed', detail: 'since= is no position as answers give them.' }); return; }
-    const subscription = createSubscription(deps, { ch, since: from.position, send });
-    // It listens before it looks, so that nothing falls between the two.
+    if (subscriptions.size >= CHANNELS_MAX && !subscriptions.has(ch)) { send({ op: 'error', code: 'too-many-channels', detail: `A socket has at most ${CHANNELS_MAX} channels.`, ch }); return; }
+    end(ch);
+    const opened = await openSubscription(deps, { channels: [ch], since, line: lineOf(ch) });
+    if (opened.kind === 'refused') { send({ op: 'error', code: opened.code, detail: opened.detail, ch }); return; }
+    const { subscription, recovered } = opened;
+    if (closing.signal.aborted) { subscription.end(); return; }
     subscriptions.set(ch, subscription);
-    send({ op: 'subscribed', ch, position: subscription.position(), recovered: from.recovered });
+    send({ op: 'subscribed', ch, position: subscription.position(), recovered });
     await subscription.catchUp(closing.signal);
   }
 
-  async function whereFrom(ch: string, since: string | undefined): Promise<{ position: Position; recovered: boolean } | undefined> {
-    const now = await deps.store.position();
-    if (since === undefined) return { position: now, recovered: true };
-    const inside = positionInside(deps.epoch, since);
-    if (inside.kind === 'malformed') return undefined;
-    if (inside.kind === 'otherEpoch') return { position: now, recovered: false };
-    const key = ch === 'all' ? {} : { key: ch.slice('codebase:'.length) };
-    const missed = await deps.store.facts({ ...key, after: inside.position, limit: CATCH_UP_FACTS_MAX + 1 });
-    return missed.length > CATCH_UP_FACTS_MAX ? { position: now, recovered: false } : { position: inside.position, recovered: true };
+  function lineOf(ch: string): Line {
+    const channel = JSON.stringify(ch);
+    return {
+      pub(_fact, { previous, frames }) {
+        if (!hasRoom(previous)) return;
+        // What one turn brings goes out as one write.
+        if (!isCorked) { isCorked = true; wire.cork(); process.nextTick(uncork); }
+        wire.write(frames(socketPub, channel, previous));
+      },
+      progress: (_channels, progress) => { if (socket.bufferedAmount <= PROGRESS_BACKLOG_BYTES_MAX) send({ op: 'progress', ch, progress }); },
+      isBehind: () => socket.bufferedAmount > deps.limits.behindBytes && !closing.signal.aborted,
+      async drained() {
+        if (!(await untilDrained(wire))) letGo(CLOSE.tooSlow, `too slow; resume after ${subscriptions.get(ch)?.position() ?? 'where you stand'}`);
+      },
+    };
+  }
+
+  function uncork(): void {
+    isCorked = false;
+    wire.uncork();
   }
 
   function send(frame: ServerFrame): void {
-    if (socket.readyState !== socket.OPEN) return;
-    if (socket.bufferedAmount > BACKLOG_BYTES_MAX) {
-      const ch = 'ch' in frame ? frame.ch : '';
-      socket.close(CLOSE.tooSlow, `too slow; resume after ${frame.op === 'pub' ? frame.previous : subscriptions.get(ch)?.position() ?? 'where you stand'}`);
-      return;
-    }
-    socket.send(JSON.stringify(frame));
+    if (socket.readyState === socket.OPEN && hasRoom(undefined)) socket.send(JSON.stringify(frame));
+  }
+
+  /** Whether more may be written. A reader too slow is told where to go on: behind what was written, then the close frame, comes nothing. */
+  function hasRoom(resume: string | undefined): boolean {
+    if (closing.signal.aborted || socket.readyState !== socket.OPEN) return false;
+    if (socket.bufferedAmount <= deps.limits.backlogBytes) return true;
+    letGo(CLOSE.tooSlow, `too slow; resume after ${resume ?? 'where you stand'}`);
+    return false;
+  }
+
+  function letGo(code: number, reason: string): void {
+    endAll();
+    // ws sends the close frame behind what is written, and gives the client 30 s to take it.
+    socket.close(code, reason);
+  }
+
+  function end(ch: string): void {
+    subscriptions.get(ch)?.end();
+    subscriptions.delete(ch);
+  }
+
+  function endAll(): void {
+    closing.abort();
+    for (const ch of [...subscriptions.keys()]) end(ch);
   }
 }
 

@@ -15,13 +15,13 @@ const LOOK_AGAIN_MS = 50;
 
 /**
  * Follows the log, and tells a fact only when the tables that people read have reached it: whoever is told can read it.
- * `tell` is called in order, one batch after the other.
+ * `tell` is called in order, and again only when it has resolved.
  */
-export async function followTail(deps: TailDeps, { after, signal, tell }: { after: Position; signal: AbortSignal; tell(facts: readonly Recorded[]): void }): Promise<void> {
+export async function followTail(deps: TailDeps, { after, signal, tell }: { after: Position; signal: AbortSignal; tell(facts: readonly Recorded[]): Promise<void> }): Promise<void> {
   for await (const batch of deps.log.subscribe({ after, prefixes: [], signal })) {
     if (batch.facts.length === 0) continue;
     while (!signal.aborted && !(await hasReached(deps.store, batch.position))) await deps.projected.next(LOOK_AGAIN_MS, signal);
-    if (!signal.aborted) tell(batch.facts);
+    if (!signal.aborted) await tell(batch.facts);
   }
 }
 

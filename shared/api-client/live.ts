@@ -5,7 +5,7 @@ import { ApiProblem, EngineUnreachable, UnexpectedAnswer } from './api-errors.ts
 import { openLiveSocket, type LiveSocketEnd } from './live-socket.ts';
 
 export interface LiveOptions {
-  /** `all`, or `codebase:<id>`. */
+  /** `all`, `codebase:<id>`, or `project:<id>`. */
   readonly channel: string;
   /** Everything after this position comes first; without it, only what is new. */
   readonly since?: string | undefined;

@@ -13,6 +13,7 @@ export interface ReadModel {
   readonly progress: ReadonlyMap<SyncId, Progress>;
   /** The key of each fact that could not be folded. */
   readonly unfolded: readonly string[];
+  readonly members: ReadonlyMap<string, readonly CodebaseId[]>;
 }
 
 /** A read model in this process's memory: for tests. Looks at `model` anew each time. */
@@ -46,6 +47,9 @@ export function createMemoryReadStore(model: ReadModel): ReadStore {
       .sort((left, right) => compare(left.position, right.position)).slice(0, limit),
     progress: async (id) => model.progress.get(id),
     unfolded: async (key) => model.unfolded.filter((one) => one === key).length,
+    factsOf: async ({ keys, after, limit }) => model.facts.filter((fact) => fact.position > after && keys.includes(fact.key))
+      .sort((left, right) => compare(left.position, right.position)).slice(0, limit),
+    members: async (project) => ({ codebases: [...(model.members.get(project) ?? [])].sort(compare), position: model.position }),
   };
 }
 

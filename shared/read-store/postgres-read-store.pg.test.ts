@@ -48,5 +48,9 @@ async function fill(pool: Pool, model: ReadModel): Promise<void> {
   }
   for (const one of model.facts) await insert('read_model.fact_index', { ...one });
   for (const [n, key] of model.unfolded.entries()) await insert('read_model.unfolded', { position: String(n), fact_id: 'f', key, type: 't', error: 'e' });
+  for (const [project, codebases] of model.members) {
+    for (const codebase of codebases) await insert('read_model.project_codebases', { project_id: project, codebase_id: codebase, is_member: true });
+    await insert('read_model.project_codebases', { project_id: project, codebase_id: 'one that left', is_member: false });
+  }
   for (const [id, progress] of model.progress) await pool.query('insert into sync_progress (sync_id, progress) values ($1, $2)', [id, JSON.stringify(progress)]);
 }

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { BEGINNING, type Position, type RefName, type SourceId } from '#schemas/brand.ts';
+import { BEGINNING, type CodebaseId, type Position, type RefName, type SourceId } from '#schemas/brand.ts';
 import type { Progress } from '#shared/bus/bus.ts';
 import { createQuery } from '#shared/postgres/query.ts';
 import type { At, CodebaseView, ReadStore, SyncView, VersionView } from './read-store.ts';
@@ -81,6 +81,19 @@ export function createPostgresReadStore({ pool }: { readonly pool: Pool }): Read
     async unfolded(key) {
       const [row] = await query<{ count: string }>('select count(*) from read_model.unfolded where key = $1', [key]);
       return Number(row?.count ?? 0);
+    },
+
+    // A project of 1,000 codebases is 1,000 looks into the index; a plain "= any" would sort all that they ever had.
+    factsOf: ({ keys, after, limit }) => query(
+      `select f.* from (select distinct unnest($1::text[]) as key) wanted cross join lateral (
+         select position, key, stream, revision, type from read_model.fact_index where key = wanted.key and position > $2 order by position limit $3) f
+       order by position limit $3`, [keys, after, limit]),
+
+    async members(project) {
+      const [row] = await query<{ position: Position; codebases: CodebaseId[] }>(
+        `select coalesce((select position from read_model.progress), '') as position,
+           array(select codebase_id from read_model.project_codebases where project_id = $1 and is_member order by codebase_id) as codebases`, [project]);
+      return row ?? { position: BEGINNING, codebases: [] };
     },
   };
 }

@@ -32,6 +32,7 @@ const MODEL: ReadModel = {
   facts: [1, 2, 3, 4, 5].map((n) => ({ position: at(n), key: n % 2 === 0 ? APP : LIB, stream: `sync-${n % 3}` as StreamName, revision: n, type: n === 4 ? 'codebase.stored' : 'codebase.fetched' })),
   progress: new Map([[uuid(203) as SyncId, { syncId: uuid(203) as SyncId, codebaseId: APP, ref: SIDE, step: 'fetch', objectsDone: 1, objectsTotal: null, bytesDone: 2 }]]),
   unfolded: [APP, APP, 'other'],
+  members: new Map([[uuid(400), [LIB, APP]], [uuid(401), []]]),
 };
 
 /** What every read store must do, on the tables that a projector would have folded. */
@@ -121,6 +122,20 @@ export function readStoreContract(name: string, open: (model: ReadModel) => Prom
       expect(await store.progress(uuid(203) as SyncId)).toEqual(MODEL.progress.get(uuid(203) as SyncId));
       expect(await store.progress(uuid(201) as SyncId)).toBeUndefined();
       expect([await store.unfolded(APP), await store.unfolded(LIB)]).toEqual([2, 0]);
+    });
+
+    test('facts of several keys come in one order, each once, a page at a time', async () => {
+      const found = async (keys: readonly string[], more: { after?: Position; limit?: number } = {}) => (await store.factsOf({ keys, after: '' as Position, limit: 10, ...more })).map((one) => Number(one.position));
+      expect(await store.factsOf({ keys: [APP, LIB, APP], after: '' as Position, limit: 10 })).toEqual(MODEL.facts);
+      expect(await found([APP, uuid(77)])).toEqual([2, 4]);
+      expect(await found([APP, LIB], { after: at(2), limit: 2 })).toEqual([3, 4]);
+      expect(await found([])).toEqual([]);
+    });
+
+    test('a project has who is in it, as of the position of the tables; one that nobody made has nobody', async () => {
+      expect(await store.members(uuid(400))).toEqual({ codebases: [APP, LIB], position: at(50) });
+      expect(await store.members(uuid(401))).toEqual({ codebases: [], position: at(50) });
+      expect(await store.members(uuid(77))).toEqual({ codebases: [], position: at(50) });
     });
   });
 }

@@ -91,4 +91,8 @@ export interface ReadStore {
   progress(id: SyncId): Promise<Progress | undefined>;
   /** How many facts of this key could not be folded. */
   unfolded(key: string): Promise<number>;
+  /** Facts of any of these keys, in log order. */
+  factsOf(filter: { keys: readonly string[]; after: Position; limit: number }): Promise<readonly IndexedFact[]>;
+  /** Who is in a project, and the position at which that is so: one look. Of a project that nobody made, nobody. */
+  members(project: string): Promise<{ readonly codebases: readonly CodebaseId[]; readonly position: Position }>;
 }

@@ -4,19 +4,20 @@ import { describeFact } from '#shared/api-client/describe-fact.ts';
 import type { LiveMessage } from '#shared/api-client/live.ts';
 import { flagsOf, withCommonFlags } from '../connection-flags.ts';
 import type { CliContext } from '../context.ts';
+import { CliError, EXIT } from '../exit-codes.ts';
 import { findCodebase } from '../find-named.ts';
 import { printable } from '../plain-text.ts';
 
 export function addTailCommand(program: Command, context: CliContext): void {
   const tail = program.command('tail').argument('[codebase]', 'its id, or the end of its GitLab path (default: everything)')
     .description('what happens, as it happens, until Ctrl-C')
+    .option('--project <id>', 'what happens in its codebases, and to itself')
     .option('--since <position>', 'first what came after this position, as answers and --json give it');
-  withCommonFlags(tail).action(async (named: string | undefined, { since }: { since?: string }) => {
+  withCommonFlags(tail).action(async (named: string | undefined, { since, project }: { since?: string; project?: string }) => {
     const { json, ...connection } = flagsOf(tail);
     const client = context.connect(connection);
-    const codebase = named === undefined ? undefined : await findCodebase(client, named);
+    const channel = await channelOf(client, { named, project });
     const names = createNames(client);
-    const channel = codebase === undefined ? 'all' : `codebase:${codebase.id}`;
     for await (const message of client.live({ channel, since, signal: context.output.closed })) {
       if (message.kind === 'fact') {
         await context.output.print(json === true ? `${JSON.stringify(message)}\n` : lineOf(message, await names.of(message.key)));
@@ -26,6 +27,15 @@ export function addTailCommand(program: Command, context: CliContext): void {
     }
   });
 }
+
+async function channelOf(client: ApiClient, { named, project }: { named: string | undefined; project: string | undefined }): Promise<string> {
+  if (project === undefined) return named === undefined ? 'all' : `codebase:${(await findCodebase(client, named)).id}`;
+  if (named !== undefined) throw new CliError(EXIT.usage, 'Say a codebase or a project, not both.');
+  if (!UUID.test(project)) throw new CliError(EXIT.usage, `"${printable(project)}" is no id of a project. An id looks like 0d2f6a3e-7c1b-5f7e-9a51-3f0f2f6f2b10.`);
+  return `project:${project.toLowerCase()}`;
+}
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 function remark(context: CliContext, message: Exclude<LiveMessage, { kind: 'fact' }>, url: string): void {
   switch (message.kind) {
