@@ -23,7 +23,7 @@ export interface PollDeps extends SchedulerDeps, LookDeps {
 }
 
 /** Who is due is asked this often. */
-const TICK_MS = 500;
+const TICK_MS = 1_000;
 /** New codebases and hints are seen within this. At 5,000 codebases reading them takes some 50 ms. */
 const ROSTER_EVERY_MS = 5_000;
 /** Between the two looks that make a gap: longer than a webhook is on its way through GitLab's queue, mostly. */
@@ -153,11 +153,11 @@ function failed({ deps, config, source, watched }: Working, detail: string | und
 }
 
 async function lookAfterHook(work: Working): Promise<void> {
-  const { deps, watched } = work;
+  const { deps, watched, source } = work;
   const checked = await attempt(work, () => checkHook(deps, { id: watched.id, trouble: watched.row.hookTrouble }));
   // Not answered: as if it had been, so that it is tried again when it is due next.
   const { hookTrouble, hookBasis } = watched.row;
-  const check = checked ?? { hookCheckedAt: deps.now().toISOString(), hookTrouble, hookBasis };
+  const check = checked ?? { hookCheckedAt: deps.now().toISOString(), hookTrouble, hookBasis: source.basis ?? hookBasis };
   watched.isHookDoubted = false;
   watched.row = { ...watched.row, ...check };
   await deps.looks.hookChecked(watched.id, check).catch((error: unknown) => deps.logger.warn({ error, codebase: watched.id }, 'a check of a webhook could not be kept'));

@@ -6,7 +6,7 @@ import type { ReadModel } from './memory-read-store.ts';
 import { createPostgresReadStore } from './postgres-read-store.ts';
 import { readStoreContract } from './read-store.contract.ts';
 
-const OWNERS = ['projector', 'notifier'].map((name) => ({ name, directory: new URL(`../../services/${name}/migrations/`, import.meta.url).pathname }));
+const OWNERS = ['projector', 'notifier', 'scheduler'].map((name) => ({ name, directory: new URL(`../../services/${name}/migrations/`, import.meta.url).pathname }));
 
 readStoreContract('postgres', async (model) => {
   const database = await freshDatabase();
@@ -28,6 +28,15 @@ async function fill(pool: Pool, model: ReadModel): Promise<void> {
       hook_state: one.hook.state, hook_reason: one.hook.reason, hook_is_signed: one.hook.isSigned, registered_at: one.registeredAt,
       last_hint_at: one.lastHintAt, last_whole_hint_at: one.lastWholeHintAt, last_observed_at: one.lastObservedAt,
       state: one.state, removed_at: one.removedAt, revision: one.revision,
+    });
+  }
+  for (const { id, look } of model.codebases) {
+    if (look) await insert('codebase_looks', { codebase_id: id, looked_at: look.lookedAt, position: look.position, different: look.different, hook_trouble: look.hookTrouble, requests: 1, failures: 0 });
+  }
+  for (const [id, one] of model.polling ?? []) {
+    await insert('source_looks', {
+      source_id: id, active_bound_seconds: one.activeBoundSeconds, idle_bound_seconds: one.idleBoundSeconds, requests_per_minute: one.requestsPerMinute,
+      wanted_per_minute: one.wantedPerMinute, held_until: one.heldUntil, held_reason: one.heldReason,
     });
   }
   for (const one of model.versions) {
