@@ -24,6 +24,8 @@ export interface Looked {
 
 /** A look comes at four fifths of the time that is allowed, so that the second look and the queue fit into the rest. */
 const CADENCE = 0.8;
+/** The second look, and its place in the queue. */
+const CONFIRMED_MS = 5_000;
 /** A codebase that was quiet for an hour is active at the edge; the interval grows with the silence from there. */
 const ACTIVE_FOR_MS = 3_600_000;
 
@@ -63,6 +65,8 @@ export interface Bound {
 /** How soon a lost webhook is found within the budget: because lateness is shared, all stretch by the same factor. */
 export function boundOf(watched: readonly Looked[], { now, pace, requestsPerMinute }: { now: number; pace: Pace; requestsPerMinute: number }): Bound {
   const wantedPerMinute = watched.reduce((sum, one) => sum + (one.requests * 60_000) / intervalMs(one.activeAt, now, pace), 0);
-  const stretch = Math.max(1, (CADENCE * wantedPerMinute) / requestsPerMinute);
-  return { activeMs: pace.activeMs * stretch, idleMs: Math.max(pace.idleMs, pace.activeMs) * stretch, wantedPerMinute };
+  const stretch = Math.max(1, wantedPerMinute / requestsPerMinute);
+  const reached = (ms: number) => Math.ceil(Math.max(ms, ms * CADENCE * stretch + CONFIRMED_MS));
+  // Below the budget the fifth to spare holds the second look; a pace of a few seconds has too little of it.
+  return { activeMs: reached(pace.activeMs), idleMs: reached(Math.max(pace.idleMs, pace.activeMs)), wantedPerMinute };
 }
