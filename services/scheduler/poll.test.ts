@@ -25,7 +25,7 @@ const iso = (ms: number) => new Date(ms).toISOString();
 type Fault = 'none' | 'away' | 'refused' | 'throttled';
 
 /** Schedulers that poll, on memory, with a clock that runs with their sleep; a GitLab that a test can change. */
-function createWorld({ schedulers = 1, hook = 'installed' as 'installed' | 'refused', isBehind = false } = {}) {
+function createWorld({ schedulers = 1, hintAgoMs = 0, hook = 'installed' as 'installed' | 'refused', isBehind = false } = {}) {
   const log = createMemoryEventLog();
   let time = START;
   const gitlab = { heads: [{ ref: MAIN, commit: A }] as RefHead[], fault: 'none' as Fault, askedAt: [] as number[], hooks: [] as GitLabHook[], canTest: true, tested: 0 };
@@ -56,7 +56,7 @@ function createWorld({ schedulers = 1, hook = 'installed' as 'installed' | 'refu
     position: BEGINNING as Position, sources: [], syncs: [], facts: [], progress: new Map(), unfolded: [],
     codebases: [{
       id: CODEBASE, sourceId: SOURCE, gitlabProjectId: PROJECT, path: null, followed: { branches: ['*'], tags: [] }, defaultRef: MAIN, hook: { state: hook, reason: null, isSigned: true },
-      registeredAt: iso(START), lastHintAt: iso(START), lastWholeHintAt: null, lastObservedAt: null, state: 'active' as const, removedAt: null, revision: 0,
+      registeredAt: iso(START), lastHintAt: iso(START - hintAgoMs), lastWholeHintAt: null, lastObservedAt: null, state: 'active' as const, removedAt: null, revision: 0,
     }],
     versions: [{ codebaseId: CODEBASE, ref: MAIN, state: 'stored' as const, commit: A, commitTime: null, tree: A, objectFormat: 'sha1' as const, sync: randomUUID() as SyncId, storedAt: iso(START), observedAt: iso(START), position: BEGINNING as Position }],
   } satisfies ReadModel;
@@ -72,7 +72,7 @@ function createWorld({ schedulers = 1, hook = 'installed' as 'installed' | 'refu
     store: { ...createMemoryReadStore(model), position: async () => (isBehind ? BEGINNING : log.head()) },
     bus: { parked: async () => [], workedUpTo: () => log.head() },
     sources: { access: async () => ({ baseUrl: 'http://gitlab', token: 't', caPem: undefined, proxyUrl: undefined }), webhookSecrets: async () => ({ tokens: ['plain'], signingTokens: ['whsec_x'] }) },
-    sleep: async (ms: number, signal: AbortSignal) => { time += ms / schedulers; await delay(0, undefined, { signal }).catch(() => undefined); },
+    sleep: async (ms: number, signal: AbortSignal) => { time += ms / schedulers; if (!signal.aborted) await new Promise(setImmediate); },
   };
   const running = Array.from({ length: schedulers }, () => poll(deps, settings, stopping.signal));
   const factsOf = async (type: string) => {
@@ -124,15 +124,16 @@ test.each<Fault>(['away', 'refused', 'throttled'])('GitLab is %s: nothing is con
   await until(async () => (await world.factsOf('gap.detected')).length === 1);
 });
 
-test('an active codebase is looked at each minute, and ever more rarely as it falls silent, at least each quarter of an hour', async () => {
-  world = createWorld();
-  await world.pass(26 * 3_600_000);
-  const pauses = world.gitlab.askedAt.slice(1).map((at, n) => at - (world.gitlab.askedAt[n] ?? 0));
-  expect(Math.max(...pauses.slice(0, 60))).toBeLessThanOrEqual(60_000);
-  expect(Math.max(...pauses)).toBeLessThanOrEqual(900_000);
-  expect(pauses.at(-1)).toBeGreaterThan(600_000);
-  expect(world.paces).toMatchObject([{ activeBoundSeconds: 60, idleBoundSeconds: 900, heldUntil: null }, {}, {}].slice(0, 1));
-});
+test.each([[0, 40_000, 60_000], [5 * 3_600_000, 200_000, 300_000], [100 * 3_600_000, 700_000, 900_000]])(
+  'a codebase whose last hint was %d ms ago is looked at every %d to %d ms', async (hintAgoMs, least, most) => {
+    world = createWorld({ hintAgoMs });
+    await world.pass(3_000_000);
+    const pauses = world.gitlab.askedAt.slice(1).map((at, n) => at - (world.gitlab.askedAt[n] ?? 0));
+    expect(pauses.length).toBeGreaterThan(2);
+    expect(Math.min(...pauses)).toBeGreaterThanOrEqual(least);
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(most);
+    expect(world.paces[0]).toMatchObject({ activeBoundSeconds: 60, idleBoundSeconds: 900, heldUntil: null });
+  });
 
 test('while the tables are behind the log nothing is concluded', async () => {
   world = createWorld({ isBehind: true });
