@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { v5 } from 'uuid';
-import type { CodebaseId, FactId, GitLabProjectId, RefName, SourceId, StreamName, SyncId } from './brand.ts';
+import type { CodebaseId, FactId, GitLabProjectId, ObjectId, RefName, SourceId, StreamName, SyncId } from './brand.ts';
 
 // Ids that follow from others, so that nobody needs to look them up, and doing a thing twice makes the same id twice.
 
@@ -22,6 +22,14 @@ export const deliveryIdOf = (source: SourceId, key: string) => (isUuid(key) ? ke
 
 export const deliveryStream = (source: SourceId, key: string) => `delivery-${source}-${safe(key)}` as StreamName;
 export const commandStream = (actorId: string, key: string) => `command-${safe(actorId)}-${safe(key)}` as StreamName;
+/**
+ * What a look found is one fact, however many schedulers look and however often: until a sync of that ref has ended, the
+ * same head is the same gap; A→B→A is two.
+ */
+export const gapKeyOf = (codebase: CodebaseId, ref: RefName, { lastEnded, found }: { readonly lastEnded: SyncId | null; readonly found: ObjectId | null }) =>
+  v5(`gap\n${ref}\n${lastEnded ?? 'none'}\n${found ?? 'gone'}`, codebase);
+export const gapStream = (key: string) => `command-scheduler-${key}` as StreamName;
+
 export const syncStream = (sync: SyncId) => `sync-${sync}` as StreamName;
 export const codebaseStream = (codebase: CodebaseId) => `codebase-${codebase}` as StreamName;
 export const sourceStream = (source: SourceId) => `source-${source}` as StreamName;

@@ -101,6 +101,7 @@ const MIGRATIONS = [
   { name: 'objects', directory: beside('shared/objects') },
   { name: 'secrets', directory: beside('shared/secrets') },
   { name: 'ingress', directory: beside('services/ingress') },
+  { name: 'scheduler', directory: beside('services/scheduler') },
   { name: 'fetcher', directory: beside('services/fetcher') },
   { name: 'projector', directory: beside('services/projector') },
   { name: 'notifier', directory: beside('services/notifier') },
@@ -138,7 +139,7 @@ async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pi
     door, metrics,
     services: {
       ingress: () => startIngress({ log, query, sources, vault, openGitLab, bus, door, access, logger, metrics, now, sleep }, { spoolDirectory: in_('spool'), spoolBytesMax: SPOOL_BYTES_MAX, publicUrl }),
-      scheduler: () => startScheduler({ log, sources, openGitLab, publicUrl, bus, now }, { concurrency: CONCURRENCY.scheduler }),
+      scheduler: () => startScheduler({ log, sources, openGitLab, publicUrl, bus, store, query, metrics, logger, now, sleep }, { concurrency: CONCURRENCY.scheduler, polling: settings.polling }),
       fetcher: async () => {
         // What a killed fetcher was packing is of no use to anybody.
         await rm(in_('work'), { recursive: true, force: true });

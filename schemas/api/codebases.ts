@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { codebaseId, factId, gitlabProjectId, gitObjectFormat, objectId, refName, sourceId, syncId } from '../brand.ts';
 import { followedRefs } from '../events/codebase-registered.ts';
-import { apiPosition, apiTime, receipt } from './receipt.ts';
+import { apiPosition, apiTime, lastLook, receipt, watchedBy } from './receipt.ts';
 
 /** One row of `GET /v1/codebases`. */
 export const codebaseSummary = z.object({
@@ -17,6 +17,11 @@ export const codebaseSummary = z.object({
   registeredAt: apiTime,
   lastHintAt: apiTime.nullable(),
   lastObservedAt: apiTime.nullable(),
+  watchedBy,
+  /** Counts where every followed ref was found current. */
+  lastLook: lastLook.nullable(),
+  /** Why the installed webhook does not work, as far as known. */
+  hookTrouble: z.string().nullable(),
 });
 export type CodebaseSummary = z.infer<typeof codebaseSummary>;
 

@@ -5,6 +5,12 @@ import { codebaseId, objectId, refName } from '../brand.ts';
 export const apiPosition = z.string().min(1).max(200);
 export const apiTime = z.iso.datetime();
 
+/** How a push is learned of: by webhook, or by looking at GitLab's refs from time to time. */
+export const watchedBy = z.enum(['hook', 'poll']);
+
+/** When GitLab was last asked and what we have was found current: by a sync, or by a look at its refs. */
+export const lastLook = z.object({ at: apiTime, how: z.enum(['sync', 'poll']) });
+
 /** How fresh an answer is, and not a bit more (invariant I10). */
 export const receipt = z.object({
   codebase: codebaseId,
@@ -15,6 +21,9 @@ export const receipt = z.object({
   observedAt: apiTime,
   /** A push or a command came after GitLab was last asked. */
   isHintWaiting: z.boolean(),
+  watchedBy,
+  /** Counts for this ref alone. */
+  lastLook: lastLook.nullable(),
   position: apiPosition,
 });
 export type Receipt = z.infer<typeof receipt>;

@@ -5,6 +5,7 @@ import { codebaseRegistered } from './codebase-registered.ts';
 import { codebaseScanned } from './codebase-scanned.ts';
 import { codebaseStored } from './codebase-stored.ts';
 import { deliveryIgnored } from './delivery-ignored.ts';
+import { gapDetected } from './gap-detected.ts';
 import { gitlabHinted } from './gitlab-hinted.ts';
 import { hookInstalled } from './hook-installed.ts';
 import { hookRefused } from './hook-refused.ts';
@@ -18,7 +19,7 @@ import { syncSkipped } from './sync-skipped.ts';
 /** Every kind of fact there is. The only list: types, parsers, JSON Schema, samples and flow tests are made from it. */
 export const FACTS = [
   sourceRegistered, codebaseRegistered, hookInstalled, hookRefused,
-  pushReceived, deliveryIgnored, gitlabHinted, syncRequested,
+  pushReceived, deliveryIgnored, gitlabHinted, syncRequested, gapDetected,
   codebaseFetched, codebaseScanned, codebaseStored,
   syncSkipped, refDeleted, syncFailed,
 ] as const;

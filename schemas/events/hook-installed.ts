@@ -11,7 +11,8 @@ export const hookInstalled = defineFact({
     codebaseId,
     sourceId,
     gitlabHookId: z.int(),
-    how: z.enum(['created', 'adopted']),
+    /** `repaired`: it had gone, was disabled by GitLab, or pointed elsewhere. */
+    how: z.enum(['created', 'adopted', 'repaired']),
     /** GitLab said `signing_token_present`: deliveries carry a signature. */
     isSigned: z.boolean(),
   }),

@@ -214,7 +214,7 @@ describe('status, tail, parked', () => {
   test('status shows how fresh each codebase is, and which are set aside', async () => {
     engine.answer(`GET /v1/codebases/${CODEBASE_ID}`, { ...detail, parked: [{ group: 'fetcher', reason: 'no such thing', since: TIME, type: 'push.received', facts: 2 }] });
     const ran = await ask('status');
-    expect(ran.stdout).toMatch(/team\/app +main 00990f0085 +1 +5 min ago +5 min ago +installed +parked\n$/);
+    expect(ran.stdout).toMatch(/team\/app +main 00990f0085 +1 +5 min ago +5 min ago +installed +hook +parked\n$/);
     expect(ran.stderr).toContain('tekai redrive');
   });
 

@@ -26,6 +26,8 @@ export function hintsOf(cause: Fact, ref: RefName): readonly RefHint[] | undefin
       return hints.length > 0 ? hints : undefined;
     }
     case 'sync.requested': return cause.data.ref === ref ? [] : undefined;
+    // What the poll saw is not expected: GitLab may have gone on, and is asked anew.
+    case 'gap.detected': return cause.data.ref === ref ? [] : undefined;
     default: return undefined;
   }
 }
@@ -35,6 +37,7 @@ export function refsNamed(cause: Fact): readonly RefName[] | undefined {
   switch (cause.type) {
     case 'push.received': return cause.data.refs.length > 0 ? [...new Set(cause.data.refs.map((hint) => hint.ref as RefName))] : undefined;
     case 'sync.requested': return cause.data.ref === null ? undefined : [cause.data.ref];
+    case 'gap.detected':
     case 'sync.failed': return [cause.data.ref];
     default: return undefined;
   }

@@ -14,7 +14,7 @@ const ATTEMPT_BACKOFF_MS = [0, 500, 2_000, 10_000, 30_000] as const;
 /** GitLab may show an older head for a while after its hook (a replica behind). */
 export const LAG_MS_MAX = 60_000;
 
-type Cause = Fact<'codebase.registered' | 'push.received' | 'sync.requested' | 'sync.failed'>;
+type Cause = Fact<'codebase.registered' | 'push.received' | 'sync.requested' | 'gap.detected' | 'sync.failed'>;
 
 export interface CauseMemory {
   /** The heads are listed once a cause, not once a look at it. */

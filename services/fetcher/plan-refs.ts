@@ -2,7 +2,7 @@ import type { FactId, ObjectId, RefName } from '#schemas/brand.ts';
 import type { Fact } from '#schemas/events/facts.ts';
 import type { Outcome } from '#shared/bus/bus.ts';
 import type { GitLabProject, RefHead } from '#shared/gitlab/gitlab.ts';
-import { isFollowed } from './followed.ts';
+import { isFollowed } from '#shared/gitlab/followed.ts';
 import type { Head } from './heads.ts';
 import { refsNamed } from './hints.ts';
 import { gitlabOf, waitForSource, type StartSyncDeps } from './start-sync.ts';

@@ -11,7 +11,7 @@ import { factAfter } from '#shared/runtime/new-fact.ts';
 import type { SourceDirectory } from '#shared/sources/source-directory.ts';
 import { bringCommit, type BringDeps, type BringOutcome, type Brought } from './bring-commit.ts';
 import { decideHead, type Observed } from './decide-head.ts';
-import { isFollowed } from './followed.ts';
+import { isFollowed } from '#shared/gitlab/followed.ts';
 import type { Heads } from './heads.ts';
 import { expectedOf } from './hints.ts';
 import type { RefPlan } from './plan-refs.ts';

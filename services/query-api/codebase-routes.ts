@@ -7,6 +7,7 @@ import { bytesOf } from './path-bytes.ts';
 import { codebaseOf, fullName, receiptOf, resolveVersion } from './resolve-version.ts';
 import { sendFile, sendTree } from './send-content.ts';
 import type { QueryApiDeps } from './service.ts';
+import { lastLookOf, watchedBy } from './watching.ts';
 
 /** A page of a listing. */
 const LIMIT_DEFAULT = 100;
@@ -88,7 +89,7 @@ export function contentRoutes(deps: Deps): RequestHandler {
 
 function summaryOf(codebase: CodebaseView) {
   const { id, sourceId, gitlabProjectId, path, followed, defaultRef, hook, registeredAt, lastHintAt, lastObservedAt } = codebase;
-  return { id, sourceId, gitlabProjectId, path, followed, defaultRef, hook, registeredAt, lastHintAt, lastObservedAt };
+  return { id, sourceId, gitlabProjectId, path, followed, defaultRef, hook, registeredAt, lastHintAt, lastObservedAt, watchedBy: watchedBy(codebase), lastLook: lastLookOf(codebase), hookTrouble: codebase.look?.hookTrouble ?? null };
 }
 
 const versionOf = (epoch: string, version: VersionView) => ({ ...version, position: positionOutside(epoch, version.position) });

@@ -22,7 +22,7 @@ export function eventRoutes(deps: Deps): Router {
   router.get('/v1/sources/:id', async (request, response) => {
     const source = (await store.sources()).find((one) => one.id === request.params['id']);
     if (source === undefined) throw new Problem(404, 'source-unknown', 'There is no source of this id. GET /v1/sources lists them.');
-    response.json(source);
+    response.json({ ...source, polling: (await store.polling(source.id)) ?? null });
   });
 
   router.get('/v1/syncs/:id', async (request, response) => {

@@ -2,6 +2,7 @@ import type { CodebaseId, ObjectId, Position, RefName, SyncId } from '#schemas/b
 import { positionOutside } from '#schemas/positions.ts';
 import { createMemoryReadStore, type ReadModel } from '#shared/read-store/memory-read-store.ts';
 import type { CodebaseView } from '#shared/read-store/read-store.ts';
+import { lastLookOf, watchedBy } from './watching.ts';
 import { codebaseOf, parseAt, receiptHeaders, receiptOf, resolveVersion } from './resolve-version.ts';
 
 const EPOCH = 'e1';
@@ -85,11 +86,36 @@ test.each<[string, Partial<CodebaseView>, string[], boolean]>([
 ])('a receipt says whether the ref may have moved: %s', async (_what, more, underWay, expected) => {
   const { version: main } = await resolveVersion({ store, epoch: EPOCH }, codebase, { ref: 'main', at: undefined });
   const receipt = receiptOf(EPOCH, { codebase: { ...codebase, ...more }, version: main, refsUnderWay: new Set(underWay as RefName[]) });
-  expect(receipt).toEqual({ codebase: ID, ref: 'refs/heads/main', commit: commit('e'), tree: commit('e'), storedAt: time(5), observedAt: time(5), isHintWaiting: expected, position: positionOutside(EPOCH, at(5)) });
+  expect(receipt).toEqual({ codebase: ID, ref: 'refs/heads/main', commit: commit('e'), tree: commit('e'), storedAt: time(5), observedAt: time(5), isHintWaiting: expected, watchedBy: 'poll', lastLook: { at: time(5), how: 'sync' }, position: positionOutside(EPOCH, at(5)) });
 });
 
 test('the receipt in headers is the receipt, in ASCII whatever the ref is called', () => {
   const headers = receiptHeaders(EPOCH, { codebase, refsUnderWay: new Set(), version: { ...version(1, 'refs/heads/日本', null), commit: null } });
   expect(headers).toMatchObject({ 'X-Tekai-Ref': encodeURI('refs/heads/日本'), 'X-Tekai-Commit': 'none', 'X-Tekai-Position': positionOutside(EPOCH, at(1)) });
   for (const value of Object.values(headers)) expect(value).toMatch(/^[\x20-\x7e]+$/);
+});
+
+/** I10. */
+const look = { lookedAt: time(30), position: at(5), different: [], hookTrouble: null };
+test.each<[string, Partial<CodebaseView>, string | undefined, object]>([
+  ['all that it saw was equal', { look }, undefined, { at: time(30), how: 'poll' }],
+  ['another ref differed', { look: { ...look, different: ['refs/heads/both' as RefName] } }, undefined, { at: time(30), how: 'poll' }],
+  ['this ref differed', { look: { ...look, different: ['refs/heads/main' as RefName] } }, undefined, { at: time(5), how: 'sync' }],
+  ['too many differed to name', { look: { ...look, different: null } }, undefined, { at: time(5), how: 'sync' }],
+  ['it was compared with an older version', { look: { ...look, position: at(4) } }, undefined, { at: time(5), how: 'sync' }],
+  ['it was before the sync', { look: { ...look, lookedAt: time(2) } }, undefined, { at: time(5), how: 'sync' }],
+  ['the ref is not followed any more', { look, followed: { branches: ['both'], tags: [] } }, undefined, { at: time(5), how: 'sync' }],
+  ['the version is one that the ref has left', { look }, commit('a'), { at: time(1), how: 'sync' }],
+  ['GitLab never answered', { look: { ...look, lookedAt: null, position: null } }, undefined, { at: time(5), how: 'sync' }],
+])('what a look at GitLab says of a version: %s', async (_what, more, moment, expected) => {
+  const found = await resolveVersion({ store, epoch: EPOCH }, { ...codebase, ...more }, { ref: 'main', at: moment });
+  expect(receiptOf(EPOCH, found).lastLook).toEqual(expected);
+});
+
+test.each<['hook' | 'poll', CodebaseView['hook']['state'], string | null | undefined]>([
+  ['hook', 'installed', undefined], ['hook', 'installed', null], ['poll', 'installed', 'GitLab disabled it'], ['poll', 'refused', null], ['poll', 'pending', undefined],
+])('watched by %s when the hook is %s and its trouble %j', (expected, state, hookTrouble) => {
+  const of = { ...codebase, hook: { state, reason: null, isSigned: null }, ...(hookTrouble === undefined ? {} : { look: { ...look, hookTrouble } }) };
+  expect(watchedBy(of)).toBe(expected);
+  expect(lastLookOf(of)).toEqual(hookTrouble === undefined ? null : { at: time(30), how: 'poll' });
 });

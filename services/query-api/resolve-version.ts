@@ -2,6 +2,7 @@ import { codebaseId, objectId, type RefName } from '#schemas/brand.ts';
 import { positionInside, positionOutside } from '#schemas/positions.ts';
 import type { At, CodebaseView, ReadStore, VersionView } from '#shared/read-store/read-store.ts';
 import { Problem } from '#shared/runtime/problem.ts';
+import { lastLookAt, watchedBy } from './watching.ts';
 
 export interface Asked { readonly ref: string | undefined; readonly at: string | undefined }
 
@@ -9,6 +10,8 @@ export interface Resolved {
   readonly codebase: CodebaseView;
   readonly version: VersionView;
   readonly refsUnderWay: ReadonlySet<RefName>;
+  /** Its ref points elsewhere now: later looks at GitLab say nothing of it. */
+  readonly isPast?: boolean;
 }
 
 /** @throws Problem 404 */
@@ -25,7 +28,7 @@ export async function resolveVersion({ store, epoch }: { store: ReadStore; epoch
   const name = ref === undefined ? codebase.defaultRef ?? current[0]?.ref : fullName(ref, current);
   if (name === undefined) throw new Problem(404, 'nothing-stored-yet', 'Nothing of this codebase is stored yet: its first sync is under way, or waits. GET /v1/syncs?codebase= shows which.');
   const version = at === undefined ? current.find((one) => one.ref === name) : await store.versionAt(codebase.id, name, parseAt(epoch, at));
-  if (version?.state === 'stored') return { codebase, version, refsUnderWay };
+  if (version?.state === 'stored') return { codebase, version, refsUnderWay, isPast: !current.some((one) => one.ref === version.ref && one.position === version.position) };
   const what = at === undefined ? name : `${name} at ${at}`;
   throw new Problem(404, 'no-such-version', version === undefined
     ? `No version of ${what} is stored. GET /v1/codebases/${codebase.id}/refs lists the refs, /versions what they pointed to.`
@@ -53,7 +56,7 @@ export function parseAt(epoch: string, at: string): At {
 }
 
 /** How fresh an answer is, and not a bit more (invariant I10). */
-export function receiptOf(epoch: string, { codebase, version, refsUnderWay }: Resolved) {
+export function receiptOf(epoch: string, { codebase, version, refsUnderWay, isPast = false }: Resolved) {
   return {
     codebase: codebase.id,
     ref: version.ref,
@@ -63,6 +66,8 @@ export function receiptOf(epoch: string, { codebase, version, refsUnderWay }: Re
     observedAt: version.observedAt,
     /** Something says that this ref may have moved since: a push, a command, a failed attempt not yet made good. */
     isHintWaiting: refsUnderWay.has(version.ref) || (codebase.lastWholeHintAt !== null && codebase.lastWholeHintAt > version.observedAt),
+    watchedBy: watchedBy(codebase),
+    lastLook: lastLookAt(codebase, version, isPast),
     position: positionOutside(epoch, version.position),
   };
 }
@@ -76,6 +81,8 @@ export function receiptHeaders(epoch: string, resolved: Resolved): Record<string
     'X-Tekai-Stored-At': receipt.storedAt,
     'X-Tekai-Observed-At': receipt.observedAt,
     'X-Tekai-Hint-Waiting': String(receipt.isHintWaiting),
+    'X-Tekai-Watched-By': receipt.watchedBy,
+    'X-Tekai-Looked-At': receipt.lastLook.at,
     'X-Tekai-Position': receipt.position,
   };
 }

@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { GitLabProjectId, SourceId } from '#schemas/brand.ts';
+import { BEGINNING, type GitLabProjectId, type SourceId } from '#schemas/brand.ts';
 import type { Fact } from '#schemas/events/facts.ts';
 import { codebaseIdOf, codebaseStream } from '#schemas/ids.ts';
 import { createLogBus } from '#shared/bus/log-bus.ts';
 import { createMemoryGroupStore } from '#shared/bus/memory-group-store.ts';
 import { GitLabRequestError, type GitLab, type GitLabHook, type WantedHook } from '#shared/gitlab/gitlab.ts';
 import { createMemoryEventLog } from '#shared/log/memory-event-log.ts';
+import { createMemoryReadStore } from '#shared/read-store/memory-read-store.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
+import { createMetrics } from '#shared/runtime/metrics.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { decideHook } from './decide-hook.ts';
@@ -46,13 +48,16 @@ function createWorld() {
   } as unknown as GitLab;
   const sleep = (ms: number, signal: AbortSignal) => delay(Math.min(ms, 3), undefined, { signal }).catch(() => undefined);
   const startScheduler = () => start({
+    // Nothing is in the tables: this is about hooks; what is polled has its own test.
+    store: createMemoryReadStore({ position: BEGINNING, sources: [], codebases: [], versions: [], syncs: [], facts: [], progress: new Map(), unfolded: [] }),
+    query: async () => [], metrics: createMetrics(), logger: createLogger('silent'), sleep,
     log, publicUrl: 'http://here', now: () => new Date(), openGitLab: () => fake,
     bus: createLogBus({ log, store, logger: createLogger('silent'), now: () => new Date(), sleep }),
     sources: {
       access: async () => ({ baseUrl: 'http://gitlab', token: 't', caPem: undefined, proxyUrl: undefined }),
       webhookSecrets: async () => (secrets.there ? { tokens: ['plain', 'older'], signingTokens: ['whsec_x'] } : undefined),
     },
-  }, { concurrency: 2 });
+  }, { concurrency: 2, polling: { requestsPerMinute: 300, activeSeconds: 60, idleSeconds: 900, hookCheckSeconds: 900, hookRetrySeconds: 3_600 } });
   let running = startScheduler();
   return {
     log, gitlab, secrets,

@@ -19,6 +19,7 @@ function inWords(fact: Told): string {
     case 'delivery.ignored': return fact.data.reason;
     case 'gitlab.hinted': return `${fact.data.about} may have changed (${fact.data.event})`;
     case 'sync.requested': return fact.data.ref === null ? 'every followed ref' : shortRef(fact.data.ref);
+    case 'gap.detected': return `${shortRef(fact.data.ref)} at ${fact.data.found === null ? 'nothing' : shortId(fact.data.found)} in GitLab, and no webhook told`;
     case 'codebase.fetched': {
       const { counts, packs } = fact.data;
       return `${moved(fact.data)}, ${counted(counts.commits + counts.trees + counts.blobs, 'object')}, ${counted(packs.length, 'pack')}`;

@@ -99,12 +99,12 @@ export const TIME = '2026-11-22T18:34:36.636Z';
 export function codebaseAnswer(change: object = {}) {
   return {
     id: CODEBASE_ID, sourceId: SOURCE_ID, gitlabProjectId: 1, path: 'team/app', followed: { branches: ['*'], tags: [] }, defaultRef: 'refs/heads/main',
-    hook: { state: 'installed', reason: null, isSigned: true }, registeredAt: TIME, lastHintAt: TIME, lastObservedAt: TIME, ...change,
+    hook: { state: 'installed', reason: null, isSigned: true }, registeredAt: TIME, lastHintAt: TIME, lastObservedAt: TIME, watchedBy: 'hook', lastLook: { at: TIME, how: 'sync' }, hookTrouble: null, ...change,
   };
 }
 
 export function receiptAnswer(change: object = {}) {
-  return { codebase: CODEBASE_ID, ref: 'refs/heads/main', commit: COMMIT, tree: TREE, storedAt: TIME, observedAt: TIME, isHintWaiting: false, position: '28b01625-06', ...change };
+  return { codebase: CODEBASE_ID, ref: 'refs/heads/main', commit: COMMIT, tree: TREE, storedAt: TIME, observedAt: TIME, isHintWaiting: false, watchedBy: 'hook', lastLook: { at: TIME, how: 'sync' }, position: '28b01625-06', ...change };
 }
 
 export function syncAnswer(change: object = {}) {

@@ -64,6 +64,9 @@ export interface Bus {
   /** Runs until `signal` aborts; resolves once what was begun has ended and the checkpoint is saved. */
   consume(consumer: Consumer, signal: AbortSignal): Promise<void>;
 
+  /** Every fact up to here is worked on by that group, or set aside; undefined when it never began. Trails by a moment. */
+  workedUpTo(group: string): Promise<Position | undefined>;
+
   /** What is set aside, of all groups; or of one key. */
   parked(filter?: { readonly key?: string }): Promise<readonly ParkedKey[]>;
 

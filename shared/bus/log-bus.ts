@@ -27,6 +27,8 @@ export function createLogBus(deps: LogBusDeps): Bus {
       await run.ended.finally(() => running.delete(run));
     },
 
+    workedUpTo: (group) => deps.store.loadCheckpoint(group),
+
     parked: (filter = {}) => deps.store.parked(filter),
 
     async redrive(group, key) {

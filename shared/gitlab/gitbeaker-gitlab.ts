@@ -93,6 +93,10 @@ export function createGitbeakerGitLab(access: GitLabAccess, options: GitbeakerOp
     createHook: (project, hook) => writeHook(api, access, hook, `create a webhook of project ${project}`, (fields) => api.hooks.add(project, hook.url, fields)),
     updateHook: (project, hookId, hook) =>
       writeHook(api, access, hook, `update webhook ${hookId} of project ${project}`, (fields) => api.hooks.edit(project, hookId, hook.url, fields)),
+    testHook: (project, hookId) => answerTo(`test webhook ${hookId} of project ${project}`, async () => {
+      await api.hooks.requester.post(`${project}/hooks/${hookId}/test/push_events`);
+      return null;
+    }),
   };
 }
 

@@ -129,6 +129,14 @@ export function gitLabContract(name: string, open: OpenGitLab): void {
         expect(raw).toMatchObject({ push_events: true, tag_push_events: true, enable_ssl_verification: true, merge_requests_events: false, token_present: true, signing_token_present: true });
       });
 
+      test('is tried on request: a delivery that nobody answers is an error that says so, of a hook that is not there it is absent', async () => {
+        const api = open(gitlab.access);
+        // Nobody listens there.
+        const made = valueOf(await api.createHook(demo.id, { ...WANTED, url: 'http://127.0.0.1:9/hooks' }));
+        await expect(api.testHook(demo.id, made.id)).rejects.toMatchObject({ name: 'GitLabRequestError', status: 422 });
+        expect(await api.testHook(demo.id, 999_999)).toMatchObject({ kind: 'absent' });
+      });
+
       test('of a GitLab before 19.0 are not signed', async () => {
         await gitlab.admin('PUT', '/settings', { version: '18.4.0-ee' });
         try {

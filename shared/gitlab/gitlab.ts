@@ -72,6 +72,11 @@ export interface GitLab {
   hooks(project: GitLabProjectId): Promise<Answer<readonly GitLabHook[]>>;
   createHook(project: GitLabProjectId, hook: WantedHook): Promise<Answer<GitLabHook>>;
   updateHook(project: GitLabProjectId, hookId: number, hook: WantedHook): Promise<Answer<GitLabHook>>;
+  /**
+   * Has GitLab send a test push: a hook that it disabled is used again once that was answered well. Five a minute, and only
+   * where there is a commit. @throws GitLabRequestError when the delivery failed
+   */
+  testHook(project: GitLabProjectId, hookId: number): Promise<Answer<null>>;
 }
 
 export type OpenGitLab = (access: GitLabAccess) => GitLab;

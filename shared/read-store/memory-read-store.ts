@@ -1,6 +1,6 @@
 import type { CodebaseId, Position, SourceId, SyncId } from '#schemas/brand.ts';
 import type { Progress } from '#shared/bus/bus.ts';
-import type { At, CodebaseView, IndexedFact, ReadStore, SyncView, VersionView } from './read-store.ts';
+import type { At, CodebaseView, IndexedFact, PollingView, ReadStore, SyncView, VersionView } from './read-store.ts';
 
 /** What is in the tables, in any order. Where a ref points now is its newest version. */
 export interface ReadModel {
@@ -13,7 +13,8 @@ export interface ReadModel {
   readonly progress: ReadonlyMap<SyncId, Progress>;
   /** The key of each fact that could not be folded. */
   readonly unfolded: readonly string[];
-  readonly members: ReadonlyMap<string, readonly CodebaseId[]>;
+  readonly members?: ReadonlyMap<string, readonly CodebaseId[]>;
+  readonly polling?: ReadonlyMap<SourceId, PollingView>;
 }
 
 /** A read model in this process's memory: for tests. Looks at `model` anew each time. */
@@ -31,6 +32,12 @@ export function createMemoryReadStore(model: ReadModel): ReadStore {
       return [...newest.values()].filter(({ state }) => state === 'stored').sort((left, right) => compare(left.ref, right.ref));
     },
     refsUnderWay: async (codebase) => new Set(model.syncs.filter((sync) => sync.codebaseId === codebase && sync.endedAt === null).map(({ ref }) => ref)),
+    async lastEnded(codebase, refs) {
+      const ended = model.syncs.filter((sync) => sync.codebaseId === codebase && sync.endedAt !== null && refs.includes(sync.ref))
+        .sort((left, right) => compare(left.endedAt ?? '', right.endedAt ?? '') || compare(right.id, left.id));
+      return new Map(ended.map(({ ref, id, begunAt }) => [ref, { id, begunAt }]));
+    },
+    polling: async (source) => model.polling?.get(source),
     versions: async (codebase, { ref, before, limit }) => versionsOf(codebase)
       .filter((version) => (ref === undefined || version.ref === ref) && (before === undefined || version.position < before)).slice(0, limit),
     async versionAt(codebase, ref, at) {
@@ -49,7 +56,7 @@ export function createMemoryReadStore(model: ReadModel): ReadStore {
     unfolded: async (key) => model.unfolded.filter((one) => one === key).length,
     factsOf: async ({ keys, after, limit }) => model.facts.filter((fact) => fact.position > after && keys.includes(fact.key))
       .sort((left, right) => compare(left.position, right.position)).slice(0, limit),
-    members: async (project) => ({ codebases: [...(model.members.get(project) ?? [])].sort(compare), position: model.position }),
+    members: async (project) => ({ codebases: [...(model.members?.get(project) ?? [])].sort(compare), position: model.position }),
   };
 }
 

@@ -6,7 +6,7 @@ import type { ReadModel } from './memory-read-store.ts';
 import { createPostgresReadStore } from './postgres-read-store.ts';
 import { readStoreContract } from './read-store.contract.ts';
 
-const OWNERS = ['projector', 'notifier'].map((name) => ({ name, directory: new URL(`../../services/${name}/migrations/`, import.meta.url).pathname }));
+const OWNERS = ['projector', 'notifier', 'scheduler'].map((name) => ({ name, directory: new URL(`../../services/${name}/migrations/`, import.meta.url).pathname }));
 
 readStoreContract('postgres', async (model) => {
   const database = await freshDatabase();
@@ -30,6 +30,15 @@ async function fill(pool: Pool, model: ReadModel): Promise<void> {
       state: one.state, removed_at: one.removedAt, revision: one.revision,
     });
   }
+  for (const { id, look } of model.codebases) {
+    if (look) await insert('codebase_looks', { codebase_id: id, looked_at: look.lookedAt, position: look.position, different: look.different, hook_trouble: look.hookTrouble, requests: 1, failures: 0 });
+  }
+  for (const [id, one] of model.polling ?? []) {
+    await insert('source_looks', {
+      source_id: id, active_bound_seconds: one.activeBoundSeconds, idle_bound_seconds: one.idleBoundSeconds, requests_per_minute: one.requestsPerMinute,
+      wanted_per_minute: one.wantedPerMinute, held_until: one.heldUntil, held_reason: one.heldReason,
+    });
+  }
   for (const one of model.versions) {
     const row = {
       codebase_id: one.codebaseId, ref: one.ref, position: one.position, state: one.state, commit_id: one.commit, commit_time: one.commitTime, tree_id: one.tree,
@@ -48,7 +57,7 @@ async function fill(pool: Pool, model: ReadModel): Promise<void> {
   }
   for (const one of model.facts) await insert('read_model.fact_index', { ...one });
   for (const [n, key] of model.unfolded.entries()) await insert('read_model.unfolded', { position: String(n), fact_id: 'f', key, type: 't', error: 'e' });
-  for (const [project, codebases] of model.members) {
+  for (const [project, codebases] of (model.members ?? [])) {
     for (const codebase of codebases) await insert('read_model.project_codebases', { project_id: project, codebase_id: codebase, is_member: true });
     await insert('read_model.project_codebases', { project_id: project, codebase_id: 'one that left', is_member: false });
   }

@@ -2,12 +2,13 @@ import type { Pool } from 'pg';
 import { BEGINNING, type CodebaseId, type Position, type RefName, type SourceId } from '#schemas/brand.ts';
 import type { Progress } from '#shared/bus/bus.ts';
 import { createQuery } from '#shared/postgres/query.ts';
-import type { At, CodebaseView, ReadStore, SyncView, VersionView } from './read-store.ts';
+import type { At, CodebaseView, PollingView, ReadStore, SyncView, VersionView } from './read-store.ts';
 
 const CODEBASE = `codebase_id as id, source_id as "sourceId", gitlab_project_id as "gitlabProjectId", path, followed, default_ref as "defaultRef",
   json_build_object('state', hook_state, 'reason', hook_reason, 'isSigned', hook_is_signed) as hook,
   registered_at as "registeredAt", last_hint_at as "lastHintAt", last_whole_hint_at as "lastWholeHintAt", last_observed_at as "lastObservedAt",
-  state, removed_at as "removedAt", revision`;
+  state, removed_at as "removedAt", revision,
+  (select json_build_object('lookedAt', looked_at, 'position', position, 'different', different, 'hookTrouble', hook_trouble) from codebase_looks where codebase_looks.codebase_id = codebases.codebase_id) as look`;
 
 const VERSION = `ref, state, commit_id as commit, commit_time as "commitTime", tree_id as tree, object_format as "objectFormat", sync_id as sync,
   stored_at as "storedAt", observed_at as "observedAt", position`;
@@ -43,6 +44,20 @@ export function createPostgresReadStore({ pool }: { readonly pool: Pool }): Read
     async refsUnderWay(codebase) {
       const rows = await query<{ ref: RefName }>('select distinct ref from read_model.syncs where codebase_id = $1 and ended_at is null', [codebase]);
       return new Set(rows.map((row) => row.ref));
+    },
+
+    async lastEnded(codebase, refs) {
+      const rows = await query<Pick<SyncView, 'id' | 'begunAt' | 'ref'>>(
+        `select distinct on (ref) ref, sync_id as id, begun_at as "begunAt" from read_model.syncs
+         where codebase_id = $1 and ref = any($2::text[]) and ended_at is not null order by ref, ended_at desc, sync_id`, [codebase, refs]);
+      return new Map(rows.map(({ ref, ...last }) => [ref, last]));
+    },
+
+    async polling(source) {
+      const [row] = await query<PollingView>(
+        `select active_bound_seconds as "activeBoundSeconds", idle_bound_seconds as "idleBoundSeconds", requests_per_minute as "requestsPerMinute",
+           wanted_per_minute as "wantedPerMinute", held_until as "heldUntil", held_reason as "heldReason" from source_looks where source_id = $1`, [source]);
+      return row;
     },
 
     versions: (codebase, { ref, before, limit }) => query<VersionView>(

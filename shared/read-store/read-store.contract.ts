@@ -11,7 +11,7 @@ const [MAIN, SIDE] = ['refs/heads/main' as RefName, 'refs/heads/side' as RefName
 
 const codebase = (id: CodebaseId, more: Partial<CodebaseView> = {}): CodebaseView => ({
   id, sourceId: uuid(9) as SourceId, gitlabProjectId: 2 ** 40, path: null, followed: { branches: ['*'], tags: ['v*'] }, defaultRef: MAIN,
-  hook: { state: 'refused', reason: '403', isSigned: null }, registeredAt: time(0), lastHintAt: time(0), lastWholeHintAt: time(0), lastObservedAt: null, state: 'active', removedAt: null, revision: 0, ...more,
+  hook: { state: 'refused', reason: '403', isSigned: null }, registeredAt: time(0), lastHintAt: time(0), lastWholeHintAt: time(0), lastObservedAt: null, state: 'active', removedAt: null, revision: 0, look: null, ...more,
 });
 const version = (position: number, ref: RefName, named: string | null, codebaseId = APP): ReadModel['versions'][number] => ({
   codebaseId, ref, state: named === null ? 'deleted' : 'stored', commit: named === null ? null : commit(named), commitTime: named === null ? null : time(position), tree: named === null ? null : commit(named),
@@ -25,7 +25,7 @@ const sync = (n: number, more: Partial<SyncView> = {}): SyncView => ({
 const MODEL: ReadModel = {
   position: at(50),
   sources: [{ id: uuid(9) as SourceId, name: 'later', baseUrl: 'https://b', registeredAt: time(2) }, { id: uuid(10) as SourceId, name: 'first', baseUrl: 'https://a', registeredAt: time(1) }],
-  codebases: [codebase(LIB, { path: 'a/lib', hook: { state: 'installed', reason: null, isSigned: true }, lastObservedAt: time(9) }), codebase(APP)],
+  codebases: [codebase(LIB, { path: 'a/lib', hook: { state: 'installed', reason: null, isSigned: true }, lastObservedAt: time(9), look: { lookedAt: time(8), position: at(7), different: [SIDE], hookTrouble: 'disabled' } }), codebase(APP)],
   // main: a, b, a again; side: c, gone, c; the other codebase has the same commit.
   versions: [version(1, MAIN, 'a'), version(2, SIDE, 'c'), version(3, MAIN, 'b'), version(4, SIDE, null), version(5, MAIN, 'a'), version(6, 'refs/heads/z' as RefName, 'b'), version(7, 'refs/heads/gone' as RefName, 'd'), version(8, 'refs/heads/gone' as RefName, null), version(9, MAIN, 'b', LIB)],
   syncs: [sync(1), sync(3, { ref: SIDE, state: 'waiting', endedAt: null, counts: null, bytes: null }), sync(2, { cause: uuid(301) as FactId }), sync(4, { codebaseId: LIB, state: 'fetched', endedAt: null, cause: null })],
@@ -33,6 +33,7 @@ const MODEL: ReadModel = {
   progress: new Map([[uuid(203) as SyncId, { syncId: uuid(203) as SyncId, codebaseId: APP, ref: SIDE, step: 'fetch', objectsDone: 1, objectsTotal: null, bytesDone: 2 }]]),
   unfolded: [APP, APP, 'other'],
   members: new Map([[uuid(400), [LIB, APP]], [uuid(401), []]]),
+  polling: new Map([[uuid(9) as SourceId, { activeBoundSeconds: 60, idleBoundSeconds: 900, requestsPerMinute: 300, wantedPerMinute: 12, heldUntil: time(3), heldReason: '429' }]]),
 };
 
 /** What every read store must do, on the tables that a projector would have folded. */
@@ -65,6 +66,16 @@ export function readStoreContract(name: string, open: (model: ReadModel) => Prom
     test('refs under way are those of syncs that have not ended', async () => {
       expect(await store.refsUnderWay(APP)).toEqual(new Set([SIDE]));
       expect(await store.refsUnderWay(uuid(77) as CodebaseId)).toEqual(new Set());
+    });
+
+    test('the last sync of a ref is the one that ended last, in whatever way; of one that never ended there is none', async () => {
+      expect(await store.lastEnded(APP, [MAIN, SIDE, 'refs/heads/none' as RefName])).toEqual(new Map([[MAIN, { id: uuid(202), begunAt: time(2) }]]));
+      expect(await store.lastEnded(APP, [])).toEqual(new Map());
+    });
+
+    test('how close the looks at a source are is known once the scheduler has said it', async () => {
+      expect(await store.polling(uuid(9) as SourceId)).toEqual(MODEL.polling?.get(uuid(9) as SourceId));
+      expect(await store.polling(uuid(10) as SourceId)).toBeUndefined();
     });
 
     test('versions come newest first, deletions too, of one ref or all, from before a position on', async () => {

@@ -20,6 +20,33 @@ export interface CodebaseView {
   readonly removedAt: string | null;
   /** Of its stream, as far as folded: what If-Match compares. */
   readonly revision: number;
+  /** The scheduler's last look; null or left out when it never looked. */
+  readonly look?: LookView | null;
+}
+
+/** What the scheduler's last look at a codebase's refs saw. Not folded: it stands in the scheduler's own table. */
+export interface LookView {
+  /** When GitLab was asked; null when it never answered. */
+  readonly lookedAt: string | null;
+  /** The look speaks of versions up to here. */
+  readonly position: Position | null;
+  /** Refs that it saw differ; null when there were too many to name. */
+  readonly different: readonly RefName[] | null;
+  /** Why the installed webhook does not work, as far as known. */
+  readonly hookTrouble: string | null;
+}
+
+/** How close the looks at a source can be within its budget of requests. */
+export interface PollingView {
+  /** A lost webhook is found within so many seconds: of a codebase active in the last hour, and of one that is quiet. */
+  readonly activeBoundSeconds: number;
+  readonly idleBoundSeconds: number;
+  readonly requestsPerMinute: number;
+  /** What the wanted pace would take. Above the budget the bounds are stretched. */
+  readonly wantedPerMinute: number;
+  /** GitLab asked for a pause, or is away: no look before this. */
+  readonly heldUntil: string | null;
+  readonly heldReason: string | null;
 }
 
 /** Where a ref pointed, from `position` on. */
@@ -80,6 +107,10 @@ export interface ReadStore {
   refs(codebase: CodebaseId): Promise<readonly VersionView[]>;
   /** Refs of which a sync has not ended yet, or has not begun. */
   refsUnderWay(codebase: CodebaseId): Promise<ReadonlySet<RefName>>;
+  /** The last sync of each of these refs that has ended, in any way. */
+  lastEnded(codebase: CodebaseId, refs: readonly RefName[]): Promise<ReadonlyMap<RefName, Pick<SyncView, 'id' | 'begunAt'>>>;
+  /** Undefined until the scheduler has looked at anything of that source. */
+  polling(source: SourceId): Promise<PollingView | undefined>;
   /** Newest first, from before a position on. */
   versions(codebase: CodebaseId, options: { ref?: RefName; before?: Position; limit: number }): Promise<readonly VersionView[]>;
   /** What the ref pointed to at that moment: the newest version stored by then; of a commit, its newest version on that ref, or on any. */

@@ -12,7 +12,7 @@ function wrongOf(env: Record<string, string>): WrongSettings {
 }
 
 test('nothing set is everything by default; empty is not set', () => {
-  const byDefault = { stateDir: path.resolve('.tekai'), port: 8080, internalPort: 8081, publicUrl: 'http://127.0.0.1:8080', databaseUrl: undefined, logLevel: 'info' };
+  const byDefault = { stateDir: path.resolve('.tekai'), port: 8080, internalPort: 8081, publicUrl: 'http://127.0.0.1:8080', databaseUrl: undefined, logLevel: 'info', polling: { requestsPerMinute: 300, activeSeconds: 60, idleSeconds: 900, hookCheckSeconds: 900, hookRetrySeconds: 3_600 } };
   expect(parseSettings({})).toEqual(byDefault);
   expect(parseSettings({ TEKAI_PORT: '', TEKAI_DATABASE_URL: '', TEKAI_PUBLIC_URL: '', TEKAI_LOG_LEVEL: '', TEKAI_STATE_DIR: '', HOME: 'x' })).toEqual(byDefault);
 });
@@ -20,12 +20,14 @@ test('nothing set is everything by default; empty is not set', () => {
 test('what is set is taken; slashes at the end of the address are not', () => {
   expect(parseSettings({
     TEKAI_STATE_DIR: 'there', TEKAI_PORT: '0', TEKAI_INTERNAL_PORT: '0', TEKAI_PUBLIC_URL: 'https://tekai.example.com/x//', TEKAI_DATABASE_URL: 'postgres://u:p@h/d', TEKAI_LOG_LEVEL: 'debug',
-  })).toEqual({ stateDir: path.resolve('there'), port: 0, internalPort: 0, publicUrl: 'https://tekai.example.com/x', databaseUrl: 'postgres://u:p@h/d', logLevel: 'debug' });
+    TEKAI_GITLAB_REQUESTS_PER_MINUTE: '60', TEKAI_POLL_ACTIVE_SECONDS: '5', TEKAI_POLL_IDLE_SECONDS: '10', TEKAI_HOOK_CHECK_SECONDS: '20', TEKAI_HOOK_RETRY_SECONDS: '30',
+  })).toEqual({ stateDir: path.resolve('there'), port: 0, internalPort: 0, publicUrl: 'https://tekai.example.com/x', databaseUrl: 'postgres://u:p@h/d', logLevel: 'debug',
+    polling: { requestsPerMinute: 60, activeSeconds: 5, idleSeconds: 10, hookCheckSeconds: 20, hookRetrySeconds: 30 } });
 });
 
 test('every wrong value is told at once: the variable, what it is, what is wanted, and an example that would be taken', () => {
-  const wrong = wrongOf({ TEKAI_PORT: '80801', TEKAI_INTERNAL_PORT: '1.5', TEKAI_PUBLIC_URL: 'example.com', TEKAI_DATABASE_URL: 'mysql://u:very-hidden@h/d', TEKAI_LOG_LEVEL: 'loud', TEKAI_PROT: '1' });
-  expect(wrong.wrong.map(({ variable }) => variable)).toEqual(['TEKAI_PORT', 'TEKAI_INTERNAL_PORT', 'TEKAI_PUBLIC_URL', 'TEKAI_DATABASE_URL', 'TEKAI_LOG_LEVEL', 'TEKAI_PROT']);
+  const wrong = wrongOf({ TEKAI_PORT: '80801', TEKAI_INTERNAL_PORT: '1.5', TEKAI_PUBLIC_URL: 'example.com', TEKAI_DATABASE_URL: 'mysql://u:very-hidden@h/d', TEKAI_LOG_LEVEL: 'loud', TEKAI_POLL_ACTIVE_SECONDS: '0', TEKAI_PROT: '1' });
+  expect(wrong.wrong.map(({ variable }) => variable)).toEqual(['TEKAI_PORT', 'TEKAI_INTERNAL_PORT', 'TEKAI_PUBLIC_URL', 'TEKAI_DATABASE_URL', 'TEKAI_LOG_LEVEL', 'TEKAI_POLL_ACTIVE_SECONDS', 'TEKAI_PROT']);
   for (const { variable, got, wanted } of wrong.wrong) expect(wrong.message).toContain(`${variable}=${got}\n    wanted: ${wanted}`);
   expect(wrong.message).toContain('TEKAI_PORT=80801');
   expect(wrong.message).not.toContain('very-hidden');

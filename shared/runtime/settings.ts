@@ -9,6 +9,17 @@ export interface Settings {
   /** Undefined: the engine runs a Postgres of its own in the state folder. */
   readonly databaseUrl: string | undefined;
   readonly logLevel: LogLevel;
+  readonly polling: PollingSettings;
+}
+
+/** How GitLab is looked at, where hooks are missing or lost. */
+export interface PollingSettings {
+  /** Sent by the scheduler to one source: looks at refs, and after webhooks. */
+  readonly requestsPerMinute: number;
+  readonly activeSeconds: number;
+  readonly idleSeconds: number;
+  readonly hookCheckSeconds: number;
+  readonly hookRetrySeconds: number;
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -27,7 +38,8 @@ export class WrongSettings extends Error {
   }
 }
 
-const KNOWN = ['TEKAI_STATE_DIR', 'TEKAI_PORT', 'TEKAI_INTERNAL_PORT', 'TEKAI_PUBLIC_URL', 'TEKAI_DATABASE_URL', 'TEKAI_LOG_LEVEL', 'TEKAI_URL', 'TEKAI_TOKEN', 'TEKAI_GITLAB_TOKEN', 'TEKAI_COMMIT'];
+const KNOWN = ['TEKAI_STATE_DIR', 'TEKAI_PORT', 'TEKAI_INTERNAL_PORT', 'TEKAI_PUBLIC_URL', 'TEKAI_DATABASE_URL', 'TEKAI_LOG_LEVEL',
+  'TEKAI_GITLAB_REQUESTS_PER_MINUTE', 'TEKAI_POLL_ACTIVE_SECONDS', 'TEKAI_POLL_IDLE_SECONDS', 'TEKAI_HOOK_CHECK_SECONDS', 'TEKAI_HOOK_RETRY_SECONDS', 'TEKAI_URL', 'TEKAI_TOKEN', 'TEKAI_GITLAB_TOKEN', 'TEKAI_COMMIT'];
 
 /**
  * Reads the settings from the environment. Empty means not set.
@@ -54,6 +66,14 @@ export function parseSettings(env: Readonly<Record<string, string | undefined>>)
     return URL.canParse(given) && protocols.includes(new URL(given).protocol) ? given : refuse(name, `a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`, example);
   };
 
+  const wholeOf = (name: string, { fallback, most }: { fallback: number; most: number }) => {
+    const given = text(name);
+    if (given === undefined) return fallback;
+    if (/^\d{1,6}$/.test(given) && Number(given) >= 1 && Number(given) <= most) return Number(given);
+    refuse(name, `a whole number from 1 to ${most}`, String(fallback));
+    return fallback;
+  };
+
   const port = portOf('TEKAI_PORT', 8080);
   const internalPort = portOf('TEKAI_INTERNAL_PORT', 8081);
   if (port === internalPort && port !== 0) refuse('TEKAI_INTERNAL_PORT', 'another port than TEKAI_PORT: health details and metrics are not for the public door', String(port + 1));
@@ -61,12 +81,19 @@ export function parseSettings(env: Readonly<Record<string, string | undefined>>)
   const databaseUrl = urlOf('TEKAI_DATABASE_URL', ['postgres:', 'postgresql:'], 'postgres://tekai:secret@db.example.com:5432/tekai');
   const logLevel = LOG_LEVELS.find((level) => level === (text('TEKAI_LOG_LEVEL') ?? 'info'))
     ?? (refuse('TEKAI_LOG_LEVEL', `one of ${LOG_LEVELS.join(', ')}`, 'info') ?? 'info');
+  const polling = {
+    requestsPerMinute: wholeOf('TEKAI_GITLAB_REQUESTS_PER_MINUTE', { fallback: 300, most: 100_000 }),
+    activeSeconds: wholeOf('TEKAI_POLL_ACTIVE_SECONDS', { fallback: 60, most: 86_400 }),
+    idleSeconds: wholeOf('TEKAI_POLL_IDLE_SECONDS', { fallback: 900, most: 86_400 }),
+    hookCheckSeconds: wholeOf('TEKAI_HOOK_CHECK_SECONDS', { fallback: 900, most: 86_400 }),
+    hookRetrySeconds: wholeOf('TEKAI_HOOK_RETRY_SECONDS', { fallback: 3_600, most: 86_400 }),
+  };
   // Its value is not shown: a mistyped name may be that of a secret.
   for (const name of Object.keys(env)) {
     if (name.startsWith('TEKAI_') && !KNOWN.includes(name) && !name.startsWith('TEKAI_TEST_')) refuse(name, `a variable that exists: ${KNOWN.join(', ')}`, '', '***');
   }
   if (wrong.length > 0) throw new WrongSettings(wrong);
-  return { stateDir: path.resolve(text('TEKAI_STATE_DIR') ?? '.tekai'), port, internalPort, publicUrl: (publicUrl ?? `http://127.0.0.1:${port}`).replace(/\/+$/, ''), databaseUrl, logLevel };
+  return { stateDir: path.resolve(text('TEKAI_STATE_DIR') ?? '.tekai'), port, internalPort, publicUrl: (publicUrl ?? `http://127.0.0.1:${port}`).replace(/\/+$/, ''), databaseUrl, logLevel, polling };
 }
 
 /** `postgres://user:secret@host` → `postgres://user:***@host`, also in what is no URL, and with an `@` in the password. */

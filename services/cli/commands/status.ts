@@ -34,8 +34,8 @@ async function statusOfAll(context: CliContext, client: ApiClient, isJson: boole
   if (isJson) return context.printJson(details);
   if (details.length === 0) return context.note(`The engine at ${client.url} is up, and follows no codebase yet. "tekai source add <url>" begins.`);
   const now = context.options.now();
-  await context.output.print(table(['CODEBASE', 'HEAD', 'REFS', 'STORED', 'GITLAB ASKED', 'WEBHOOK', 'STATE'], details.map((one) =>
-    [nameOf(one), headOf(one), String(one.refs), ageInWords(one.head?.storedAt ?? null, now), ageInWords(one.lastObservedAt, now), one.hook.state, stateOf(one)])));
+  await context.output.print(table(['CODEBASE', 'HEAD', 'REFS', 'STORED', 'GITLAB ASKED', 'WEBHOOK', 'WATCHED BY', 'STATE'], details.map((one) =>
+    [nameOf(one), headOf(one), String(one.refs), ageInWords(one.head?.storedAt ?? null, now), ageInWords(one.lastLook?.at ?? one.lastObservedAt, now), one.hook.state, one.watchedBy, stateOf(one)])));
   const needy = details.filter((one) => one.parked.length > 0);
   if (needy.length > 0) context.note(`${counted(needy.length, 'codebase')} set aside: "tekai parked" tells why, "tekai redrive" tries again.`);
 }
@@ -49,8 +49,9 @@ async function statusOfOne(context: CliContext, client: ApiClient, { named, isJs
   const lines = [
     ['codebase', nameOf(detail)], ['id', detail.id], ['state', stateOf(detail)],
     ['head', head === null ? 'nothing stored yet' : `${headOf(detail)}  commit ${head.commit ?? 'none'}  tree ${head.tree ?? 'none'}`],
-    ['stored', ageInWords(head?.storedAt ?? null, now)], ['GitLab asked', ageInWords(detail.lastObservedAt, now)], ['last hint', ageInWords(detail.lastHintAt, now)],
-    ['webhook', `${hook.state}${hook.isSigned === true ? ', signed' : ''}${hook.reason === null ? '' : `: ${hook.reason}`}`],
+    ['stored', ageInWords(head?.storedAt ?? null, now)], ['GitLab asked', `${ageInWords(head?.lastLook?.at ?? detail.lastObservedAt, now)}${head?.lastLook?.how === 'poll' ? ', by polling' : ''}`], ['last hint', ageInWords(detail.lastHintAt, now)],
+    ['webhook', `${hook.state}${hook.isSigned === true ? ', signed' : ''}${hook.reason === null ? '' : `: ${hook.reason}`}${detail.hookTrouble === null ? '' : `; does not work: ${detail.hookTrouble}`}`],
+    ['watched by', detail.watchedBy === 'hook' ? 'its webhook' : 'polling: a push is found by looking'],
     ['follows', [...detail.followed.branches, ...detail.followed.tags.map((tag) => `tag ${tag}`)].join(', ')],
     ...detail.parked.map((one) => ['parked', `by ${one.group}, ${ageInWords(one.since, now)}: ${one.reason}`]),
   ];

@@ -22,6 +22,7 @@ export const codebases: View<CodebaseRow> = {
       case 'hook.refused': return { ...before, hook_state: 'refused', hook_reason: fact.data.reason, hook_is_signed: null, revision: fact.revision };
       case 'push.received': return hinted(before, fact, fact.data.refs.length === 0);
       case 'sync.requested': return hinted(before, fact, fact.data.ref === null);
+      case 'gap.detected': return hinted(before, fact, false);
       case 'codebase.fetched':
       case 'ref.deleted': return seen(before, fact.data.observedAt, fact.data.defaultRef);
       case 'sync.skipped': return fact.data.observedAt === null ? before : seen(before, fact.data.observedAt, fact.data.defaultRef);
