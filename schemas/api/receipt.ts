@@ -15,6 +15,8 @@ export const receipt = z.object({
   observedAt: apiTime,
   /** A push or a command came after GitLab was last asked. */
   isHintWaiting: z.boolean(),
+  /** Work on this codebase is set aside until somebody redrives it: `GET /v1/parked?key=`. */
+  isParked: z.boolean(),
   position: apiPosition,
 });
 export type Receipt = z.infer<typeof receipt>;

@@ -26,7 +26,9 @@ const model: ReadModel = {
   ],
 };
 const store = createMemoryReadStore(model);
-const resolved = async (ref?: string, moment?: string, of = codebase) => (await resolveVersion({ store, epoch: EPOCH }, of, { ref, at: moment })).version.commit?.[0];
+let parkedKeys: string[] = [];
+const bus = { parked: async ({ key }: { key?: string } = {}) => parkedKeys.filter((one) => one === key).map((one) => ({ group: 'fetcher', key: one, reason: 'r', since: time(0), position: at(1), type: 't', facts: 1 })) };
+const resolved = async (ref?: string, moment?: string, of = codebase) => (await resolveVersion({ store, epoch: EPOCH, bus }, of, { ref, at: moment })).version.commit?.[0];
 
 test.each<[string | undefined, string]>([
   [undefined, 'e'], ['main', 'e'], ['refs/heads/main', 'e'], ['feature/x', '1'], ['v1', 'd'], ['refs/tags/v1', 'd'],
@@ -37,7 +39,7 @@ test.each<[string | undefined, string]>([
 test('without a default branch the first ref by name is meant, and without any there is nothing yet', async () => {
   expect(await resolved(undefined, undefined, { ...codebase, defaultRef: null })).toBe('b');
   const empty = createMemoryReadStore({ ...model, versions: [] });
-  await expect(resolveVersion({ store: empty, epoch: EPOCH }, { ...codebase, defaultRef: null }, { ref: undefined, at: undefined })).rejects.toMatchObject({ status: 404, code: 'nothing-stored-yet' });
+  await expect(resolveVersion({ store: empty, epoch: EPOCH, bus }, { ...codebase, defaultRef: null }, { ref: undefined, at: undefined })).rejects.toMatchObject({ status: 404, code: 'nothing-stored-yet' });
 });
 
 test.each<[string, string | undefined, string, string]>([
@@ -83,13 +85,13 @@ test.each<[string, Partial<CodebaseView>, string[], boolean]>([
   ['a sync of this ref is under way', {}, ['refs/heads/main'], true],
   ['a sync of another ref is', { lastHintAt: time(50) }, ['refs/heads/both'], false],
 ])('a receipt says whether the ref may have moved: %s', async (_what, more, underWay, expected) => {
-  const { version: main } = await resolveVersion({ store, epoch: EPOCH }, codebase, { ref: 'main', at: undefined });
-  const receipt = receiptOf(EPOCH, { codebase: { ...codebase, ...more }, version: main, refsUnderWay: new Set(underWay as RefName[]) });
-  expect(receipt).toEqual({ codebase: ID, ref: 'refs/heads/main', commit: commit('e'), tree: commit('e'), storedAt: time(5), observedAt: time(5), isHintWaiting: expected, position: positionOutside(EPOCH, at(5)) });
+  const { version: main } = await resolveVersion({ store, epoch: EPOCH, bus }, codebase, { ref: 'main', at: undefined });
+  const receipt = receiptOf(EPOCH, { codebase: { ...codebase, ...more }, version: main, refsUnderWay: new Set(underWay as RefName[]), isParked: false });
+  expect(receipt).toEqual({ codebase: ID, ref: 'refs/heads/main', commit: commit('e'), tree: commit('e'), storedAt: time(5), observedAt: time(5), isHintWaiting: expected, isParked: false, position: positionOutside(EPOCH, at(5)) });
 });
 
 test('the receipt in headers is the receipt, in ASCII whatever the ref is called', () => {
-  const headers = receiptHeaders(EPOCH, { codebase, refsUnderWay: new Set(), version: { ...version(1, 'refs/heads/日本', null), commit: null } });
+  const headers = receiptHeaders(EPOCH, { codebase, refsUnderWay: new Set(), isParked: false, version: { ...version(1, 'refs/heads/日本', null), commit: null } });
   expect(headers).toMatchObject({ 'X-Tekai-Ref': encodeURI('refs/heads/日本'), 'X-Tekai-Commit': 'none', 'X-Tekai-Position': positionOutside(EPOCH, at(1)) });
   for (const value of Object.values(headers)) expect(value).toMatch(/^[\x20-\x7e]+$/);
 });

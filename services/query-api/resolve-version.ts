@@ -1,14 +1,28 @@
 import { codebaseId, objectId, type RefName } from '#schemas/brand.ts';
 import { positionInside, positionOutside } from '#schemas/positions.ts';
+import type { Bus } from '#shared/bus/bus.ts';
 import type { At, CodebaseView, ReadStore, VersionView } from '#shared/read-store/read-store.ts';
 import { Problem } from '#shared/runtime/problem.ts';
+import { parseTime } from './parameters.ts';
 
-export interface Asked { readonly ref: string | undefined; readonly at: string | undefined }
+/**
+ * Which version is asked for. `ref` absent: the default branch. The moment, each by its own clock (times are ours):
+ * - neither: where the ref points now, which is 404 when it is deleted;
+ * - `at` a commit: the newest version of that commit on the ref, or else on any ref of the codebase, also one that is gone;
+ * - `at` a position or a time: what was *stored* then, and so could be read here: the newest version recorded by then, in log order;
+ * - `observedAt` a time: what *GitLab had* then, as far as we looked: the version of the newest look at GitLab by then, though it was stored later.
+ *   With `at` (a position or a time) only what was stored by that moment counts: "what did we know at `at` of GitLab at `observedAt`".
+ * Where GitLab showed a deletion by then, it is 404 and says so.
+ */
+export interface Asked { readonly ref: string | undefined; readonly at: string | undefined; readonly observedAt?: string | undefined }
+
+export interface Deps { readonly store: ReadStore; readonly epoch: string; readonly bus: Pick<Bus, 'parked'> }
 
 export interface Resolved {
   readonly codebase: CodebaseView;
   readonly version: VersionView;
   readonly refsUnderWay: ReadonlySet<RefName>;
+  readonly isParked: boolean;
 }
 
 /** @throws Problem 404 */
@@ -19,14 +33,15 @@ export async function codebaseOf(store: ReadStore, id: string | undefined): Prom
   return codebase;
 }
 
-/** Which version is asked for: at `ref` (default branch) and `at` (now). @throws Problem */
-export async function resolveVersion({ store, epoch }: { store: ReadStore; epoch: string }, codebase: CodebaseView, { ref, at }: Asked): Promise<Resolved> {
-  const [current, refsUnderWay] = await Promise.all([store.refs(codebase.id), store.refsUnderWay(codebase.id)]);
+/** @throws Problem */
+export async function resolveVersion({ store, epoch, bus }: Deps, codebase: CodebaseView, { ref, at, observedAt }: Asked): Promise<Resolved> {
+  const moment = momentOf(epoch, { at, observedAt });
+  const [current, refsUnderWay, parked] = await Promise.all([store.refs(codebase.id), store.refsUnderWay(codebase.id), bus.parked({ key: codebase.id })]);
   const name = ref === undefined ? codebase.defaultRef ?? current[0]?.ref : fullName(ref, current);
   if (name === undefined) throw new Problem(404, 'nothing-stored-yet', 'Nothing of this codebase is stored yet: its first sync is under way, or waits. GET /v1/syncs?codebase= shows which.');
-  const version = at === undefined ? current.find((one) => one.ref === name) : await store.versionAt(codebase.id, name, parseAt(epoch, at));
-  if (version?.state === 'stored') return { codebase, version, refsUnderWay };
-  const what = at === undefined ? name : `${name} at ${at}`;
+  const version = moment === undefined ? current.find((one) => one.ref === name) : await store.versionAt(codebase.id, name, moment);
+  if (version?.state === 'stored') return { codebase, version, refsUnderWay, isParked: parked.length > 0 };
+  const what = [name, ...(at === undefined ? [] : [`at ${at}`]), ...(observedAt === undefined ? [] : [`as GitLab had it at ${observedAt}`])].join(' ');
   throw new Problem(404, 'no-such-version', version === undefined
     ? `No version of ${what} is stored. GET /v1/codebases/${codebase.id}/refs lists the refs, /versions what they pointed to.`
     : `${what} was deleted in GitLab (seen ${version.observedAt}).`);
@@ -39,6 +54,16 @@ export function fullName(ref: string, current: readonly VersionView[]): RefName 
   return (found ?? `refs/heads/${ref}`) as RefName;
 }
 
+function momentOf(epoch: string, { at, observedAt }: Pick<Asked, 'at' | 'observedAt'>): At | undefined {
+  const stored = at === undefined ? undefined : parseAt(epoch, at);
+  if (observedAt === undefined) return stored;
+  const time = parseTime(observedAt);
+  if (time === undefined) throw new Problem(400, 'time-malformed', 'observedAt= takes a time with its zone, such as 2026-01-31T12:00:00Z.');
+  if (stored === undefined) return { observedAt: time };
+  if ('commit' in stored || 'observedAt' in stored) throw new Problem(400, 'at-malformed', 'With observedAt=, at= takes a position or a time: a commit is one version, whenever GitLab had it.');
+  return { observedAt: time, known: stored };
+}
+
 /** @throws Problem 400 when it is neither a commit, a position nor a time; 410 for a position of another log. */
 export function parseAt(epoch: string, at: string): At {
   const commit = objectId.safeParse(at);
@@ -47,13 +72,13 @@ export function parseAt(epoch: string, at: string): At {
   if (position.kind === 'ok') return { position: position.position };
   if (position.kind === 'otherEpoch') throw new Problem(410, 'position-of-another-log', 'This position is of a log that was rebuilt or moved since. Ask by commit or by time.');
   // Without a zone it would be the server's.
-  const time = /^\d{4}-\d\d-\d\dT.*(?:Z|[+-]\d\d:\d\d)$/.test(at) ? new Date(at) : undefined;
-  if (time !== undefined && !Number.isNaN(time.getTime())) return { time: time.toISOString() };
+  const time = parseTime(at);
+  if (time !== undefined) return { time };
   throw new Problem(400, 'at-malformed', 'at= takes a whole commit id (40 or 64 hex digits), a position as answers give it, or a time such as 2026-01-31T12:00:00Z.');
 }
 
 /** How fresh an answer is, and not a bit more (invariant I10). */
-export function receiptOf(epoch: string, { codebase, version, refsUnderWay }: Resolved) {
+export function receiptOf(epoch: string, { codebase, version, refsUnderWay, isParked }: Resolved) {
   return {
     codebase: codebase.id,
     ref: version.ref,
@@ -63,6 +88,7 @@ export function receiptOf(epoch: string, { codebase, version, refsUnderWay }: Re
     observedAt: version.observedAt,
     /** Something says that this ref may have moved since: a push, a command, a failed attempt not yet made good. */
     isHintWaiting: refsUnderWay.has(version.ref) || (codebase.lastWholeHintAt !== null && codebase.lastWholeHintAt > version.observedAt),
+    isParked,
     position: positionOutside(epoch, version.position),
   };
 }
@@ -76,6 +102,7 @@ export function receiptHeaders(epoch: string, resolved: Resolved): Record<string
     'X-Tekai-Stored-At': receipt.storedAt,
     'X-Tekai-Observed-At': receipt.observedAt,
     'X-Tekai-Hint-Waiting': String(receipt.isHintWaiting),
+    'X-Tekai-Parked': String(receipt.isParked),
     'X-Tekai-Position': receipt.position,
   };
 }

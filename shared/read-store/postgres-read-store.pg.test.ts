@@ -46,7 +46,7 @@ async function fill(pool: Pool, model: ReadModel): Promise<void> {
       scanned_at: one.scannedAt, ended_at: one.endedAt, counts: one.counts, bytes: one.bytes, objects_added: one.objectsAdded,
     });
   }
-  for (const one of model.facts) await insert('read_model.fact_index', { ...one });
+  for (const one of model.facts) await insert('read_model.fact_index', { position: one.position, key: one.key, stream: one.stream, revision: one.revision, type: one.type, fact_id: one.id ?? '', correlation_id: one.correlationId ?? '', time: one.time ?? '' });
   for (const [n, key] of model.unfolded.entries()) await insert('read_model.unfolded', { position: String(n), fact_id: 'f', key, type: 't', error: 'e' });
   for (const [id, progress] of model.progress) await pool.query('insert into sync_progress (sync_id, progress) values ($1, $2)', [id, JSON.stringify(progress)]);
 }

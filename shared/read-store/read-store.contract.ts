@@ -69,9 +69,9 @@ export function readStoreContract(name: string, open: (model: ReadModel) => Prom
     test('versions come newest first, deletions too, of one ref or all, from before a position on', async () => {
       const positions = async (options: Parameters<ReadStore['versions']>[1]) => (await store.versions(APP, options)).map((one) => Number(one.position));
       expect(await positions({ limit: 100 })).toEqual([8, 7, 6, 5, 4, 3, 2, 1]);
-      expect(await positions({ ref: SIDE, limit: 100 })).toEqual([4, 2]);
-      expect(await positions({ ref: MAIN, before: at(5), limit: 1 })).toEqual([3]);
-      expect((await store.versions(APP, { ref: SIDE, limit: 1 }))[0]).toEqual(withoutCodebase(MODEL.versions[3]!));
+      expect(await positions({ refs: [SIDE], limit: 100 })).toEqual([4, 2]);
+      expect(await positions({ refs: [MAIN], before: at(5), limit: 1 })).toEqual([3]);
+      expect((await store.versions(APP, { refs: [SIDE], limit: 1 }))[0]).toEqual(withoutCodebase(MODEL.versions[3]!));
     });
 
     test.each<[string, RefName, Parameters<ReadStore['versionAt']>[2], number | undefined]>([

@@ -12,7 +12,7 @@ function wrongOf(env: Record<string, string>): WrongSettings {
 }
 
 test('nothing set is everything by default; empty is not set', () => {
-  const byDefault = { stateDir: path.resolve('.tekai'), port: 8080, internalPort: 8081, publicUrl: 'http://127.0.0.1:8080', databaseUrl: undefined, logLevel: 'info' };
+  const byDefault = { stateDir: path.resolve('.tekai'), port: 8080, internalPort: 8081, publicUrl: 'http://127.0.0.1:8080', databaseUrl: undefined, logLevel: 'info', apiRequestsPerMinute: 120_000 };
   expect(parseSettings({})).toEqual(byDefault);
   expect(parseSettings({ TEKAI_PORT: '', TEKAI_DATABASE_URL: '', TEKAI_PUBLIC_URL: '', TEKAI_LOG_LEVEL: '', TEKAI_STATE_DIR: '', HOME: 'x' })).toEqual(byDefault);
 });
@@ -20,7 +20,7 @@ test('nothing set is everything by default; empty is not set', () => {
 test('what is set is taken; slashes at the end of the address are not', () => {
   expect(parseSettings({
     TEKAI_STATE_DIR: 'there', TEKAI_PORT: '0', TEKAI_INTERNAL_PORT: '0', TEKAI_PUBLIC_URL: 'https://tekai.example.com/x//', TEKAI_DATABASE_URL: 'postgres://u:p@h/d', TEKAI_LOG_LEVEL: 'debug',
-  })).toEqual({ stateDir: path.resolve('there'), port: 0, internalPort: 0, publicUrl: 'https://tekai.example.com/x', databaseUrl: 'postgres://u:p@h/d', logLevel: 'debug' });
+  })).toEqual({ stateDir: path.resolve('there'), port: 0, internalPort: 0, publicUrl: 'https://tekai.example.com/x', databaseUrl: 'postgres://u:p@h/d', logLevel: 'debug', apiRequestsPerMinute: 120_000 });
 });
 
 test('every wrong value is told at once: the variable, what it is, what is wanted, and an example that would be taken', () => {
@@ -32,7 +32,7 @@ test('every wrong value is told at once: the variable, what it is, what is wante
   for (const { variable, example } of wrong.wrong.filter(({ variable }) => variable !== 'TEKAI_PROT')) expect(() => parseSettings({ [variable]: example })).not.toThrow();
 });
 
-test.each([['TEKAI_PORT', 'abc'], ['TEKAI_PORT', '-1'], ['TEKAI_PORT', '8080 '], ['TEKAI_PORT', '0x50'], ['TEKAI_PORT', '65536'], ['TEKAI_PUBLIC_URL', 'ftp://x'], ['TEKAI_PUBLIC_URL', 'javascript:alert(1)'], ['TEKAI_DATABASE_URL', 'http://x'], ['TEKAI_LOG_LEVEL', 'INFO']])('%s=%s is refused', (variable, value) => {
+test.each([['TEKAI_PORT', 'abc'], ['TEKAI_PORT', '-1'], ['TEKAI_PORT', '8080 '], ['TEKAI_PORT', '0x50'], ['TEKAI_PORT', '65536'], ['TEKAI_PUBLIC_URL', 'ftp://x'], ['TEKAI_PUBLIC_URL', 'javascript:alert(1)'], ['TEKAI_DATABASE_URL', 'http://x'], ['TEKAI_LOG_LEVEL', 'INFO'], ['TEKAI_API_REQUESTS_PER_MINUTE', '0'], ['TEKAI_API_REQUESTS_PER_MINUTE', '1e3']])('%s=%s is refused', (variable, value) => {
   expect(wrongOf({ [variable]: value }).wrong).toMatchObject([{ variable, got: value }]);
 });
 

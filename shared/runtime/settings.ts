@@ -9,7 +9,13 @@ export interface Settings {
   /** Undefined: the engine runs a Postgres of its own in the state folder. */
   readonly databaseUrl: string | undefined;
   readonly logLevel: LogLevel;
+  /** Of one token, below /v1. */
+  readonly apiRequestsPerMinute: number;
 }
+
+/** 2,000 a second: what goes beyond is a loop gone wild, not a reader. */
+const REQUESTS_PER_MINUTE_DEFAULT = 120_000;
+const REQUESTS_PER_MINUTE_MAX = 100_000_000;
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 type LogLevel = (typeof LOG_LEVELS)[number];
@@ -27,7 +33,7 @@ export class WrongSettings extends Error {
   }
 }
 
-const KNOWN = ['TEKAI_STATE_DIR', 'TEKAI_PORT', 'TEKAI_INTERNAL_PORT', 'TEKAI_PUBLIC_URL', 'TEKAI_DATABASE_URL', 'TEKAI_LOG_LEVEL', 'TEKAI_URL', 'TEKAI_TOKEN', 'TEKAI_GITLAB_TOKEN', 'TEKAI_COMMIT'];
+const KNOWN = ['TEKAI_STATE_DIR', 'TEKAI_PORT', 'TEKAI_INTERNAL_PORT', 'TEKAI_PUBLIC_URL', 'TEKAI_DATABASE_URL', 'TEKAI_LOG_LEVEL', 'TEKAI_API_REQUESTS_PER_MINUTE', 'TEKAI_URL', 'TEKAI_TOKEN', 'TEKAI_GITLAB_TOKEN', 'TEKAI_COMMIT'];
 
 /**
  * Reads the settings from the environment. Empty means not set.
@@ -61,12 +67,15 @@ export function parseSettings(env: Readonly<Record<string, string | undefined>>)
   const databaseUrl = urlOf('TEKAI_DATABASE_URL', ['postgres:', 'postgresql:'], 'postgres://tekai:secret@db.example.com:5432/tekai');
   const logLevel = LOG_LEVELS.find((level) => level === (text('TEKAI_LOG_LEVEL') ?? 'info'))
     ?? (refuse('TEKAI_LOG_LEVEL', `one of ${LOG_LEVELS.join(', ')}`, 'info') ?? 'info');
+  const perMinute = text('TEKAI_API_REQUESTS_PER_MINUTE') ?? String(REQUESTS_PER_MINUTE_DEFAULT);
+  const isPerMinute = /^\d{1,9}$/.test(perMinute) && Number(perMinute) >= 1 && Number(perMinute) <= REQUESTS_PER_MINUTE_MAX;
+  if (!isPerMinute) refuse('TEKAI_API_REQUESTS_PER_MINUTE', `a whole number from 1 to ${REQUESTS_PER_MINUTE_MAX}`, String(REQUESTS_PER_MINUTE_DEFAULT));
   // Its value is not shown: a mistyped name may be that of a secret.
   for (const name of Object.keys(env)) {
     if (name.startsWith('TEKAI_') && !KNOWN.includes(name) && !name.startsWith('TEKAI_TEST_')) refuse(name, `a variable that exists: ${KNOWN.join(', ')}`, '', '***');
   }
   if (wrong.length > 0) throw new WrongSettings(wrong);
-  return { stateDir: path.resolve(text('TEKAI_STATE_DIR') ?? '.tekai'), port, internalPort, publicUrl: (publicUrl ?? `http://127.0.0.1:${port}`).replace(/\/+$/, ''), databaseUrl, logLevel };
+  return { stateDir: path.resolve(text('TEKAI_STATE_DIR') ?? '.tekai'), port, internalPort, publicUrl: (publicUrl ?? `http://127.0.0.1:${port}`).replace(/\/+$/, ''), databaseUrl, logLevel, apiRequestsPerMinute: Number(perMinute) };
 }
 
 /** `postgres://user:secret@host` → `postgres://user:***@host`, also in what is no URL, and with an `@` in the password. */
