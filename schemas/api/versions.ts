@@ -39,16 +39,16 @@ export const stepTimes = z.object({
 
 const brought = {
   /** Null for an empty repository, a deletion, and a commit that cannot be read. */
-  details: commitDetails.nullable(),
-  broughtBy: broughtBy.nullable(),
-  steps: stepTimes.nullable(),
+  details: commitDetails.nullable().default(null),
+  broughtBy: broughtBy.nullable().default(null),
+  steps: stepTimes.nullable().default(null),
 };
 
 /** `GET /v1/codebases/{id}/refs`, by name. */
 export const refList = z.object({
   defaultRef: refName.nullable(),
   refs: z.array(receipt.extend({ commitTime: apiTime.nullable(), sync: syncId, ...brought })),
-  next: z.string().nullable(),
+  next: z.string().nullable().default(null),
 });
 export type RefList = z.infer<typeof refList>;
 
@@ -67,6 +67,6 @@ export const versionList = z.object({
     position: apiPosition,
     ...brought,
   })),
-  next: z.string().nullable(),
+  next: z.string().nullable().default(null),
 });
 export type VersionList = z.infer<typeof versionList>;
