@@ -148,7 +148,7 @@ async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pi
       'storage-writer': () => startStorageWriter({ log, bus, blobs, index, reader, now }, { concurrency: CONCURRENCY['storage-writer'] }),
       projector: () => startProjector({ log, pool: pools.work, projected, logger, sleep }),
       notifier: () => startNotifier({ log, store, query, bus, projected, door, access, logger, now }),
-      'query-api': () => startQueryApi({ store, log, index: readIndex, reader, bus, deliveries: createPostgresDeliveryArchive({ pool: pools.read }), projected, door, access }),
+      'query-api': () => startQueryApi({ store, log, index: readIndex, reader, bus, deliveries: createPostgresDeliveryArchive({ pool: pools.read }), projected, door, access, sleep }),
     },
   };
 }

@@ -34,6 +34,7 @@ export interface AtLeastDeps {
   readonly epoch: string;
   /** Aborts when the service stops: who waits is answered. */
   readonly stopping: AbortSignal;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
 /**
@@ -51,7 +52,7 @@ export function createUntilAtLeast(deps: AtLeastDeps): UntilAtLeast {
     const asked = askedOf(deps.epoch, request, id);
     if (asked === undefined) return true;
     const look = () => isReached({ ...deps, pushes, watch }, asked);
-    if (await look() || (asked.waitMs > 0 && watch.size < WAITERS_MAX && await waitFor(watch, look, { asked, response, stopping: deps.stopping }))) return true;
+    if (await look() || (asked.waitMs > 0 && watch.size < WAITERS_MAX && await waitFor(watch, look, { ...deps, asked, response }))) return true;
     if (response.destroyed) return false;
     if (await deps.store.codebase(asked.codebase) === undefined) return true;
     await answerNotYet(deps, response, asked);
@@ -93,10 +94,10 @@ function waitMsOf(text: string | undefined): number {
 }
 
 /** True once `look` says so; false when the time is over, we are to stop, or the client is gone: its place is free then. */
-async function waitFor(watch: TableWatch, look: () => Promise<boolean>, { asked, response, stopping }: { asked: Asked; response: Response; stopping: AbortSignal }): Promise<boolean> {
+async function waitFor(watch: TableWatch, look: () => Promise<boolean>, { asked, response, stopping, sleep }: { asked: Asked; response: Response } & Pick<AtLeastDeps, 'stopping' | 'sleep'>): Promise<boolean> {
   const over = new AbortController();
   const end = () => over.abort();
-  const timer = setTimeout(end, asked.waitMs);
+  void sleep(asked.waitMs, over.signal).then(end);
   response.once('close', end);
   stopping.addEventListener('abort', end, { once: true });
   const watching = watch.open(asked.atLeast.kind === 'position' ? undefined : asked.codebase);
@@ -109,7 +110,7 @@ async function waitFor(watch: TableWatch, look: () => Promise<boolean>, { asked,
     return !response.destroyed;
   } finally {
     watching.close();
-    clearTimeout(timer);
+    end();
     response.off('close', end);
     stopping.removeEventListener('abort', end);
   }

@@ -1,4 +1,5 @@
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { setTimeout as sleepFor } from 'node:timers/promises';
 import type { CodebaseId, ObjectId, Position, RefName, SyncId } from '#schemas/brand.ts';
 import type { ParkedKey } from '#shared/bus/bus.ts';
 import { createMemoryBlobStore } from '#shared/blobs/memory-blob-store.ts';
@@ -60,6 +61,7 @@ export async function openWorld(options: { perMinute?: number; deliveries?: read
   door.use(limitRequests({ access, perMinute: options.perMinute ?? 1_000_000 }));
   world.service = await start({
     store, log, index, reader: createObjectReader({ index, blobs: createMemoryBlobStore() }), door, access, projected: world.projected, deliveries: createMemoryDeliveryArchive(options.deliveries ?? []),
+    sleep: (ms, signal) => sleepFor(ms, undefined, { signal }).catch(() => undefined),
     bus: { parked: async ({ key } = {}) => world.parked.filter((one) => key === undefined || one.key === key) },
   });
   world.url = `http://127.0.0.1:${await door.listen(0)}`;

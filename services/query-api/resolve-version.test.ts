@@ -26,7 +26,7 @@ const model: ReadModel = {
   ],
 };
 const store = createMemoryReadStore(model);
-let parkedKeys: string[] = [];
+const parkedKeys = [ID] as string[];
 const bus = { parked: async ({ key }: { key?: string } = {}) => parkedKeys.filter((one) => one === key).map((one) => ({ group: 'fetcher', key: one, reason: 'r', since: time(0), position: at(1), type: 't', facts: 1 })) };
 const resolved = async (ref?: string, moment?: string, of = codebase) => (await resolveVersion({ store, epoch: EPOCH, bus }, of, { ref, at: moment })).version.commit?.[0];
 
@@ -88,6 +88,23 @@ test.each<[string, Partial<CodebaseView>, string[], boolean]>([
   const { version: main } = await resolveVersion({ store, epoch: EPOCH, bus }, codebase, { ref: 'main', at: undefined });
   const receipt = receiptOf(EPOCH, { codebase: { ...codebase, ...more }, version: main, refsUnderWay: new Set(underWay as RefName[]), isParked: false });
   expect(receipt).toEqual({ codebase: ID, ref: 'refs/heads/main', commit: commit('e'), tree: commit('e'), storedAt: time(5), observedAt: time(5), isHintWaiting: expected, isParked: false, position: positionOutside(EPOCH, at(5)) });
+});
+
+test('a receipt says whether work on the codebase is set aside', async () => {
+  expect((await resolveVersion({ store, epoch: EPOCH, bus }, codebase, { ref: 'main', at: undefined })).isParked).toBe(true);
+  parkedKeys.length = 0;
+  expect((await resolveVersion({ store, epoch: EPOCH, bus }, codebase, { ref: 'main', at: undefined })).isParked).toBe(false);
+});
+
+test.each<[string, object, string | object]>([
+  ['what GitLab had then', { observedAt: time(5) }, 'e'],
+  ['what GitLab had then, as known before', { observedAt: time(5), at: time(4) }, 'a'],
+  ['with a commit', { observedAt: time(5), at: commit('a') }, { code: 'at-malformed' }],
+  ['what is no time', { observedAt: 'then' }, { code: 'time-malformed' }],
+])('observedAt= takes %s', async (_what, asked, expected) => {
+  const found = resolveVersion({ store, epoch: EPOCH, bus }, codebase, { ref: 'main', at: undefined, ...asked });
+  if (typeof expected === 'string') expect((await found).version.commit?.[0]).toBe(expected);
+  else await expect(found).rejects.toMatchObject(expected);
 });
 
 test('the receipt in headers is the receipt, in ASCII whatever the ref is called', () => {

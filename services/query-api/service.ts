@@ -25,6 +25,7 @@ export interface QueryApiDeps {
   readonly projected: PositionSignal;
   readonly door: HttpDoor;
   readonly access: Access;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
 /** Answers what is asked, from the read tables and the packs; changes nothing. */
