@@ -5,6 +5,7 @@ import type { Pool } from 'pg';
 import { createDiskBlobStore } from '#shared/blobs/disk-blob-store.ts';
 import { createLogBus } from '#shared/bus/log-bus.ts';
 import { createPostgresGroupStore } from '#shared/bus/postgres-group-store.ts';
+import { createPostgresDeliveryArchive } from '#shared/deliveries/postgres-delivery-archive.ts';
 import { createGitCliTransport } from '#shared/gitlab/git-cli-transport.ts';
 import { createGitbeakerOpener } from '#shared/gitlab/gitbeaker-gitlab.ts';
 import { createPostgresEventLog } from '#shared/log/postgres-event-log.ts';
@@ -20,6 +21,7 @@ import { createPostgresReadStore } from '#shared/read-store/postgres-read-store.
 import { createTokenAccess, loadOrCreateToken } from '#shared/runtime/access.ts';
 import { createHttpDoor, type HttpDoor } from '#shared/runtime/http-door.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { limitRequests } from '#shared/runtime/limit-requests.ts';
 import { createMetrics, type Metrics } from '#shared/runtime/metrics.ts';
 import { createPositionSignal } from '#shared/runtime/position-signal.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
@@ -132,6 +134,7 @@ async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pi
   const projected = createPositionSignal();
   const door = createHttpDoor({ logger });
   const access = createTokenAccess(token);
+  door.use(limitRequests({ access, perMinute: settings.apiRequestsPerMinute }));
   const metrics = createMetrics();
   const { publicUrl } = settings;
 
@@ -149,7 +152,7 @@ async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pi
       'storage-writer': () => startStorageWriter({ log, bus, blobs, index, reader, now }, { concurrency: CONCURRENCY['storage-writer'] }),
       projector: () => startProjector({ log, pool: pools.work, projected, logger, sleep }),
       notifier: () => startNotifier({ log, store, query, bus, projected, door, access, logger, now }),
-      'query-api': () => startQueryApi({ store, log, index: readIndex, reader, bus, door, access }),
+      'query-api': () => startQueryApi({ store, log, index: readIndex, reader, bus, deliveries: createPostgresDeliveryArchive({ pool: pools.read }), projected, door, access, sleep }),
     },
   };
 }

@@ -28,7 +28,7 @@ export async function runEngine(options: RunOptions): Promise<RunningEngine> {
   const running: RunningService[] = [];
   const health = createHealth({ checks: engine.checks, metrics: engine.metrics, version: { ...options.version, services: options.names } });
   try {
-    engine.door.use(health.handler);
+    engine.door.use(health.handler, ['GET /livez', 'GET /readyz', 'GET /version', 'GET /']);
     for (const name of SERVICE_NAMES) if (options.names.includes(name)) running.push(await engine.services[name]());
     const internalPort = await health.listen(settings.internalPort);
     const port = await engine.door.listen(settings.port);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { codebaseId, factId, gitlabProjectId, gitObjectFormat, objectId, refName, sourceId, syncId } from '../brand.ts';
+import { codebaseId, factId, gitlabProjectId, refName, sourceId } from '../brand.ts';
 import { followedRefs } from '../events/codebase-registered.ts';
-import { apiPosition, apiTime, lastLook, receipt, watchedBy } from './receipt.ts';
+import { apiTime, lastLook, receipt, watchedBy } from './receipt.ts';
 
 /** One row of `GET /v1/codebases`. */
 export const codebaseSummary = z.object({
@@ -37,30 +37,6 @@ export const codebaseDetail = codebaseSummary.extend({
   unfolded: z.int().min(0),
 });
 export type CodebaseDetail = z.infer<typeof codebaseDetail>;
-
-/** `GET /v1/codebases/{id}/refs` */
-export const refList = z.object({
-  defaultRef: refName.nullable(),
-  refs: z.array(receipt.extend({ commitTime: apiTime.nullable(), sync: syncId })),
-});
-export type RefList = z.infer<typeof refList>;
-
-/** `GET /v1/codebases/{id}/versions`, newest first. */
-export const versionList = z.object({
-  versions: z.array(z.object({
-    ref: refName,
-    state: z.enum(['stored', 'deleted']),
-    commit: objectId.nullable(),
-    commitTime: apiTime.nullable(),
-    tree: objectId.nullable(),
-    objectFormat: gitObjectFormat.nullable(),
-    sync: syncId,
-    storedAt: apiTime,
-    observedAt: apiTime,
-    position: apiPosition,
-  })),
-});
-export type VersionList = z.infer<typeof versionList>;
 
 /** `POST /v1/codebases` */
 export const codebaseRegistered = z.object({ id: codebaseId, cause: factId, syncs: z.string() });

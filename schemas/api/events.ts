@@ -27,6 +27,7 @@ export type EventPage = z.infer<typeof eventPage>;
 /** `GET /v1/parked` */
 export const parkedList = z.object({
   parked: z.array(z.object({ group: z.string(), key: z.string(), reason: z.string(), since: z.string(), position: apiPosition, type: z.string(), facts: z.int().min(0) })),
+  next: z.string().nullable().default(null),
 });
 export type ParkedAnswer = z.infer<typeof parkedList>['parked'][number];
 

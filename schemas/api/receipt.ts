@@ -24,6 +24,8 @@ export const receipt = z.object({
   watchedBy,
   /** Counts for this ref alone. */
   lastLook: lastLook.nullable(),
+  /** Work on this codebase is set aside until somebody redrives it: `GET /v1/parked?key=`. */
+  isParked: z.boolean(),
   position: apiPosition,
 });
 export type Receipt = z.infer<typeof receipt>;

@@ -9,6 +9,8 @@ import { addSourceCommands } from './commands/source.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addSyncCommand } from './commands/sync.ts';
 import { addTailCommand } from './commands/tail.ts';
+import { addHappeningCommands } from './commands/happenings.ts';
+import { addVersionCommands } from './commands/versions.ts';
 
 const EXAMPLES = `
 Examples:
@@ -59,6 +61,8 @@ export function createProgram(context: CliContext): Command {
   addContentCommands(program, context);
   addTailCommand(program, context);
   addParkedCommands(program, context);
+  addVersionCommands(program, context);
+  addHappeningCommands(program, context);
   return program;
 }
 

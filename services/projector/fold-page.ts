@@ -48,7 +48,8 @@ async function markUnfolded(client: PoolClient, schema: string, { fact, position
   await client.query(`update ${schema}.progress set position = $1`, [position]);
 }
 
-const indexRow = ({ position, key, stream, revision, type }: Recorded): Row => ({ position, key: storable(key), stream, revision, type: storable(type) });
+const indexRow = ({ position, key, stream, revision, type, id, correlationId, time }: Recorded): Row =>
+  ({ position, key: storable(key), stream, revision, type: storable(type), fact_id: storable(id), correlation_id: storable(correlationId), time: storable(time) });
 
 /** Postgres keeps no NUL and no half of a surrogate pair; the log does, as JSON. What marks a fact must always fit. */
 const storable = (text: string) => text.replace(/\0|\p{Surrogate}/gu, '\ufffd');

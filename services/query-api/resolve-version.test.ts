@@ -27,7 +27,9 @@ const model: ReadModel = {
   ],
 };
 const store = createMemoryReadStore(model);
-const resolved = async (ref?: string, moment?: string, of = codebase) => (await resolveVersion({ store, epoch: EPOCH }, of, { ref, at: moment })).version.commit?.[0];
+const parkedKeys = [ID] as string[];
+const bus = { parked: async ({ key }: { key?: string } = {}) => parkedKeys.filter((one) => one === key).map((one) => ({ group: 'fetcher', key: one, reason: 'r', since: time(0), position: at(1), type: 't', facts: 1 })) };
+const resolved = async (ref?: string, moment?: string, of = codebase) => (await resolveVersion({ store, epoch: EPOCH, bus }, of, { ref, at: moment })).version.commit?.[0];
 
 test.each<[string | undefined, string]>([
   [undefined, 'e'], ['main', 'e'], ['refs/heads/main', 'e'], ['feature/x', '1'], ['v1', 'd'], ['refs/tags/v1', 'd'],
@@ -38,7 +40,7 @@ test.each<[string | undefined, string]>([
 test('without a default branch the first ref by name is meant, and without any there is nothing yet', async () => {
   expect(await resolved(undefined, undefined, { ...codebase, defaultRef: null })).toBe('b');
   const empty = createMemoryReadStore({ ...model, versions: [] });
-  await expect(resolveVersion({ store: empty, epoch: EPOCH }, { ...codebase, defaultRef: null }, { ref: undefined, at: undefined })).rejects.toMatchObject({ status: 404, code: 'nothing-stored-yet' });
+  await expect(resolveVersion({ store: empty, epoch: EPOCH, bus }, { ...codebase, defaultRef: null }, { ref: undefined, at: undefined })).rejects.toMatchObject({ status: 404, code: 'nothing-stored-yet' });
 });
 
 test.each<[string, string | undefined, string, string]>([
@@ -84,13 +86,30 @@ test.each<[string, Partial<CodebaseView>, string[], boolean]>([
   ['a sync of this ref is under way', {}, ['refs/heads/main'], true],
   ['a sync of another ref is', { lastHintAt: time(50) }, ['refs/heads/both'], false],
 ])('a receipt says whether the ref may have moved: %s', async (_what, more, underWay, expected) => {
-  const { version: main } = await resolveVersion({ store, epoch: EPOCH }, codebase, { ref: 'main', at: undefined });
-  const receipt = receiptOf(EPOCH, { codebase: { ...codebase, ...more }, version: main, refsUnderWay: new Set(underWay as RefName[]) });
-  expect(receipt).toEqual({ codebase: ID, ref: 'refs/heads/main', commit: commit('e'), tree: commit('e'), storedAt: time(5), observedAt: time(5), isHintWaiting: expected, watchedBy: 'poll', lastLook: { at: time(5), how: 'sync' }, position: positionOutside(EPOCH, at(5)) });
+  const { version: main } = await resolveVersion({ store, epoch: EPOCH, bus }, codebase, { ref: 'main', at: undefined });
+  const receipt = receiptOf(EPOCH, { codebase: { ...codebase, ...more }, version: main, refsUnderWay: new Set(underWay as RefName[]), isParked: false });
+  expect(receipt).toEqual({ codebase: ID, ref: 'refs/heads/main', commit: commit('e'), tree: commit('e'), storedAt: time(5), observedAt: time(5), isHintWaiting: expected, isParked: false, watchedBy: 'poll', lastLook: { at: time(5), how: 'sync' }, position: positionOutside(EPOCH, at(5)) });
+});
+
+test('a receipt says whether work on the codebase is set aside', async () => {
+  expect((await resolveVersion({ store, epoch: EPOCH, bus }, codebase, { ref: 'main', at: undefined })).isParked).toBe(true);
+  parkedKeys.length = 0;
+  expect((await resolveVersion({ store, epoch: EPOCH, bus }, codebase, { ref: 'main', at: undefined })).isParked).toBe(false);
+});
+
+test.each<[string, object, string | object]>([
+  ['what GitLab had then', { observedAt: time(5) }, 'e'],
+  ['what GitLab had then, as known before', { observedAt: time(5), at: time(4) }, 'a'],
+  ['with a commit', { observedAt: time(5), at: commit('a') }, { code: 'at-malformed' }],
+  ['what is no time', { observedAt: 'then' }, { code: 'time-malformed' }],
+])('observedAt= takes %s', async (_what, asked, expected) => {
+  const found = resolveVersion({ store, epoch: EPOCH, bus }, codebase, { ref: 'main', at: undefined, ...asked });
+  if (typeof expected === 'string') expect((await found).version.commit?.[0]).toBe(expected);
+  else await expect(found).rejects.toMatchObject(expected);
 });
 
 test('the receipt in headers is the receipt, in ASCII whatever the ref is called', () => {
-  const headers = receiptHeaders(EPOCH, { codebase, refsUnderWay: new Set(), version: { ...version(1, 'refs/heads/日本', null), commit: null } });
+  const headers = receiptHeaders(EPOCH, { codebase, refsUnderWay: new Set(), isParked: false, version: { ...version(1, 'refs/heads/日本', null), commit: null } });
   expect(headers).toMatchObject({ 'X-Tekai-Ref': encodeURI('refs/heads/日本'), 'X-Tekai-Commit': 'none', 'X-Tekai-Position': positionOutside(EPOCH, at(1)) });
   for (const value of Object.values(headers)) expect(value).toMatch(/^[\x20-\x7e]+$/);
 });
@@ -108,7 +127,7 @@ test.each<[string, Partial<CodebaseView>, string | undefined, object]>([
   ['the version is one that the ref has left', { look }, commit('a'), { at: time(1), how: 'sync' }],
   ['GitLab never answered', { look: { ...look, lookedAt: null, position: null } }, undefined, { at: time(5), how: 'sync' }],
 ])('what a look at GitLab says of a version: %s', async (_what, more, moment, expected) => {
-  const found = await resolveVersion({ store, epoch: EPOCH }, { ...codebase, ...more }, { ref: 'main', at: moment });
+  const found = await resolveVersion({ store, epoch: EPOCH, bus }, { ...codebase, ...more }, { ref: 'main', at: moment });
   expect(receiptOf(EPOCH, found).lastLook).toEqual(expected);
 });
 

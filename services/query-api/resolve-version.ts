@@ -1,10 +1,23 @@
 import { codebaseId, objectId, type RefName } from '#schemas/brand.ts';
 import { positionInside, positionOutside } from '#schemas/positions.ts';
+import type { Bus } from '#shared/bus/bus.ts';
 import type { At, CodebaseView, ReadStore, VersionView } from '#shared/read-store/read-store.ts';
 import { Problem } from '#shared/runtime/problem.ts';
+import { parseTime } from './parameters.ts';
 import { lastLookAt, watchedBy } from './watching.ts';
 
-export interface Asked { readonly ref: string | undefined; readonly at: string | undefined }
+/**
+ * Which version is asked for. `ref` absent: the default branch. The moment, each by its own clock (times are ours):
+ * - neither: where the ref points now, which is 404 when it is deleted;
+ * - `at` a commit: the newest version of that commit on the ref, or else on any ref of the codebase, also one that is gone;
+ * - `at` a position or a time: what was *stored* then, and so could be read here: the newest version recorded by then, in log order;
+ * - `observedAt` a time: what *GitLab had* then, as far as we looked: the version of the newest look at GitLab by then, though it was stored later.
+ *   With `at` (a position or a time) only what was stored by that moment counts: "what did we know at `at` of GitLab at `observedAt`".
+ * Where GitLab showed a deletion by then, it is 404 and says so.
+ */
+export interface Asked { readonly ref: string | undefined; readonly at: string | undefined; readonly observedAt?: string | undefined }
+
+export interface Deps { readonly store: ReadStore; readonly epoch: string; readonly bus: Pick<Bus, 'parked'> }
 
 export interface Resolved {
   readonly codebase: CodebaseView;
@@ -12,6 +25,7 @@ export interface Resolved {
   readonly refsUnderWay: ReadonlySet<RefName>;
   /** Its ref points elsewhere now: later looks at GitLab say nothing of it. */
   readonly isPast?: boolean;
+  readonly isParked: boolean;
 }
 
 /** @throws Problem 404 */
@@ -22,14 +36,15 @@ export async function codebaseOf(store: ReadStore, id: string | undefined): Prom
   return codebase;
 }
 
-/** Which version is asked for: at `ref` (default branch) and `at` (now). @throws Problem */
-export async function resolveVersion({ store, epoch }: { store: ReadStore; epoch: string }, codebase: CodebaseView, { ref, at }: Asked): Promise<Resolved> {
-  const [current, refsUnderWay] = await Promise.all([store.refs(codebase.id), store.refsUnderWay(codebase.id)]);
+/** @throws Problem */
+export async function resolveVersion({ store, epoch, bus }: Deps, codebase: CodebaseView, { ref, at, observedAt }: Asked): Promise<Resolved> {
+  const moment = momentOf(epoch, { at, observedAt });
+  const [current, refsUnderWay, parked] = await Promise.all([store.refs(codebase.id), store.refsUnderWay(codebase.id), bus.parked({ key: codebase.id })]);
   const name = ref === undefined ? codebase.defaultRef ?? current[0]?.ref : fullName(ref, current);
   if (name === undefined) throw new Problem(404, 'nothing-stored-yet', 'Nothing of this codebase is stored yet: its first sync is under way, or waits. GET /v1/syncs?codebase= shows which.');
-  const version = at === undefined ? current.find((one) => one.ref === name) : await store.versionAt(codebase.id, name, parseAt(epoch, at));
-  if (version?.state === 'stored') return { codebase, version, refsUnderWay, isPast: !current.some((one) => one.ref === version.ref && one.position === version.position) };
-  const what = at === undefined ? name : `${name} at ${at}`;
+  const version = moment === undefined ? current.find((one) => one.ref === name) : await store.versionAt(codebase.id, name, moment);
+  if (version?.state === 'stored') return { codebase, version, refsUnderWay, isParked: parked.length > 0, isPast: !current.some((one) => one.ref === version.ref && one.position === version.position) };
+  const what = [name, ...(at === undefined ? [] : [`at ${at}`]), ...(observedAt === undefined ? [] : [`as GitLab had it at ${observedAt}`])].join(' ');
   throw new Problem(404, 'no-such-version', version === undefined
     ? `No version of ${what} is stored. GET /v1/codebases/${codebase.id}/refs lists the refs, /versions what they pointed to.`
     : `${what} was deleted in GitLab (seen ${version.observedAt}).`);
@@ -42,6 +57,16 @@ export function fullName(ref: string, current: readonly VersionView[]): RefName 
   return (found ?? `refs/heads/${ref}`) as RefName;
 }
 
+function momentOf(epoch: string, { at, observedAt }: Pick<Asked, 'at' | 'observedAt'>): At | undefined {
+  const stored = at === undefined ? undefined : parseAt(epoch, at);
+  if (observedAt === undefined) return stored;
+  const time = parseTime(observedAt);
+  if (time === undefined) throw new Problem(400, 'time-malformed', 'observedAt= takes a time with its zone, such as 2026-01-31T12:00:00Z.');
+  if (stored === undefined) return { observedAt: time };
+  if ('commit' in stored || 'observedAt' in stored) throw new Problem(400, 'at-malformed', 'With observedAt=, at= takes a position or a time: a commit is one version, whenever GitLab had it.');
+  return { observedAt: time, known: stored };
+}
+
 /** @throws Problem 400 when it is neither a commit, a position nor a time; 410 for a position of another log. */
 export function parseAt(epoch: string, at: string): At {
   const commit = objectId.safeParse(at);
@@ -50,13 +75,13 @@ export function parseAt(epoch: string, at: string): At {
   if (position.kind === 'ok') return { position: position.position };
   if (position.kind === 'otherEpoch') throw new Problem(410, 'position-of-another-log', 'This position is of a log that was rebuilt or moved since. Ask by commit or by time.');
   // Without a zone it would be the server's.
-  const time = /^\d{4}-\d\d-\d\dT.*(?:Z|[+-]\d\d:\d\d)$/.test(at) ? new Date(at) : undefined;
-  if (time !== undefined && !Number.isNaN(time.getTime())) return { time: time.toISOString() };
+  const time = parseTime(at);
+  if (time !== undefined) return { time };
   throw new Problem(400, 'at-malformed', 'at= takes a whole commit id (40 or 64 hex digits), a position as answers give it, or a time such as 2026-01-31T12:00:00Z.');
 }
 
 /** How fresh an answer is, and not a bit more (invariant I10). */
-export function receiptOf(epoch: string, { codebase, version, refsUnderWay, isPast = false }: Resolved) {
+export function receiptOf(epoch: string, { codebase, version, refsUnderWay, isParked, isPast = false }: Resolved) {
   return {
     codebase: codebase.id,
     ref: version.ref,
@@ -68,6 +93,7 @@ export function receiptOf(epoch: string, { codebase, version, refsUnderWay, isPa
     isHintWaiting: refsUnderWay.has(version.ref) || (codebase.lastWholeHintAt !== null && codebase.lastWholeHintAt > version.observedAt),
     watchedBy: watchedBy(codebase),
     lastLook: lastLookAt(codebase, version, isPast),
+    isParked,
     position: positionOutside(epoch, version.position),
   };
 }
@@ -83,6 +109,7 @@ export function receiptHeaders(epoch: string, resolved: Resolved): Record<string
     'X-Tekai-Hint-Waiting': String(receipt.isHintWaiting),
     'X-Tekai-Watched-By': receipt.watchedBy,
     'X-Tekai-Looked-At': receipt.lastLook.at,
+    'X-Tekai-Parked': String(receipt.isParked),
     'X-Tekai-Position': receipt.position,
   };
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Request, Response } from 'express';
 import type { ObjectId } from '#schemas/brand.ts';
 import { readTree } from '#shared/objects/read-tree.ts';
@@ -18,7 +19,7 @@ export async function sendTree(deps: ContentDeps, { request, response, resolved,
   const segments = segmentsOf(path);
   const found = await findPath(deps.reader, rootOf(resolved), segments);
   if (found.kind === 'entry') throw new Problem(404, 'not-a-folder', `${JSON.stringify(path.toString('utf8'))} is a ${typeOf(found.entry)}. Ask …/files/ for its content.`);
-  if (answerUnchanged(request, response, { etag: `"${found.id}"`, headers: receiptHeaders(deps.epoch, resolved) })) return;
+  if (answerUnchanged(request, response, { etag: tagOf([found.id, receiptOf(deps.epoch, resolved), pageOf(request)]), headers: receiptHeaders(deps.epoch, resolved) })) return;
   const all = await readTree(deps.reader, found.id);
   const { after, limit } = pageOf(request);
   const entries = all.slice(after, after + limit);
@@ -37,6 +38,9 @@ export async function sendTree(deps: ContentDeps, { request, response, resolved,
     next,
   });
 }
+
+/** Strong: another receipt or another page is another answer, though the folder is the same. Known before the folder is read. */
+const tagOf = (parts: unknown) => `"${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)}"`;
 
 type Known = Awaited<ReturnType<ContentDeps['index']['findings']>> extends Map<ObjectId, infer Value> ? Value : never;
 

@@ -1,13 +1,18 @@
 import type { RequestHandler } from 'express';
 import type { Bus } from '#shared/bus/bus.ts';
+import type { DeliveryArchive } from '#shared/deliveries/delivery-archive.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
 import type { ObjectIndexReader } from '#shared/objects/object-index.ts';
 import type { ObjectReader } from '#shared/objects/object-reader.ts';
 import type { ReadStore } from '#shared/read-store/read-store.ts';
 import { requireAccess, type Access } from '#shared/runtime/access.ts';
 import type { HttpDoor } from '#shared/runtime/http-door.ts';
+import type { PositionSignal } from '#shared/runtime/position-signal.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
+import { atLeastHandler, createUntilAtLeast } from './at-least.ts';
+import { codebaseLists } from './codebase-lists.ts';
 import { codebaseRoutes, contentRoutes } from './codebase-routes.ts';
+import { deliveryRoutes } from './delivery-routes.ts';
 import { eventRoutes } from './event-routes.ts';
 
 export interface QueryApiDeps {
@@ -16,20 +21,29 @@ export interface QueryApiDeps {
   readonly index: Pick<ObjectIndexReader, 'findings'>;
   readonly reader: ObjectReader;
   readonly bus: Pick<Bus, 'parked'>;
+  readonly deliveries: DeliveryArchive;
+  readonly projected: PositionSignal;
   readonly door: HttpDoor;
   readonly access: Access;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
 /** Answers what is asked, from the read tables and the packs; changes nothing. */
 export async function start(deps: QueryApiDeps): Promise<RunningService> {
-  const withEpoch = { ...deps, epoch: await deps.log.epoch() };
+  const stopping = new AbortController();
+  const epoch = await deps.log.epoch();
+  const untilAtLeast = createUntilAtLeast({ ...deps, epoch, stopping: stopping.signal });
+  const withEpoch = { ...deps, epoch, untilAtLeast };
   const isKnown = requireAccess(deps.access);
   // Whatever the path looks like: routers match in ways of their own (`/V1/…`), and what they serve is for the known only.
   const onlyReads = (handler: RequestHandler): RequestHandler => (request, response, next) =>
     (request.method === 'GET' || request.method === 'HEAD' ? handler(request, response, next) : next());
   deps.door.use(onlyReads(isKnown));
-  deps.door.use(contentRoutes(withEpoch));
+  deps.door.use(atLeastHandler(untilAtLeast));
+  deps.door.use(contentRoutes(withEpoch), ['GET /v1/codebases/:id/tree/*path', 'GET /v1/codebases/:id/files/*path']);
+  deps.door.use(codebaseLists(withEpoch));
   deps.door.use(codebaseRoutes(withEpoch));
   deps.door.use(eventRoutes(withEpoch));
-  return { name: 'query-api', stop: () => Promise.resolve() };
+  deps.door.use(deliveryRoutes(withEpoch));
+  return { name: 'query-api', stop: () => { stopping.abort(); return Promise.resolve(); } };
 }

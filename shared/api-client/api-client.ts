@@ -1,9 +1,11 @@
 import type { z } from 'zod';
-import { codebaseDetail, codebasePage, codebaseRegistered, refList, versionList, type CodebaseAnswer, type CodebaseDetail, type CodebaseSummary, type RefList, type VersionList } from '#schemas/api/codebases.ts';
+import { codebaseDetail, codebasePage, codebaseRegistered, type CodebaseAnswer, type CodebaseDetail, type CodebaseSummary } from '#schemas/api/codebases.ts';
 import { treePage, type TreePage } from '#schemas/api/content.ts';
+import { deliveryDetail, deliveryPage, type DeliveryDetail, type DeliverySummary } from '#schemas/api/deliveries.ts';
 import { eventPage, parkedList, redriven, type EventPage, type ParkedAnswer, type Redriven } from '#schemas/api/events.ts';
 import { sourceList, sourceRegistered, type SourceAnswer, type SourceRegisteredAnswer } from '#schemas/api/sources.ts';
 import { syncAnswer, syncList, syncRequestedAnswer, type SyncAnswer, type SyncRequestedAnswer } from '#schemas/api/syncs.ts';
+import { refList, versionList, type RefList, type VersionList } from '#schemas/api/versions.ts';
 import type { registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
 import { followLive, type LiveMessage, type LiveOptions } from './live.ts';
 import { createRequests } from './requests.ts';
@@ -11,8 +13,15 @@ import { createRequests } from './requests.ts';
 /** A path in a repository: as text, or its very bytes as hex digits where it is not UTF-8. */
 export type PathGiven = string | { readonly hex: string };
 
-/** Which version is meant: a ref (default branch when absent), at a commit, a position or a time (now when absent). */
-export interface WhichVersion { readonly ref?: string | undefined; readonly at?: string | undefined }
+/** Wait for it: a commit, a position or a cause; up to `wait` (`5s`, 30 s at most). When it does not come: ApiProblem 202 `not-yet`. */
+export interface AtLeast { readonly atLeast?: string | undefined; readonly wait?: string | undefined }
+
+/** Which version is meant: a ref (default branch when absent), at a commit, a position or a time, or as GitLab had it then (now when absent). */
+export interface WhichVersion extends AtLeast { readonly ref?: string | undefined; readonly at?: string | undefined; readonly observedAt?: string | undefined }
+
+type Period = { since?: string | undefined; until?: string | undefined };
+export type DeliveryFilter = Period & { codebase?: string | undefined; source?: string | undefined; kind?: string | undefined };
+export type SyncsFilter = Period & { cause?: string | undefined; codebase?: string | undefined; ref?: string | undefined; state?: string | undefined };
 
 export interface FileAnswer {
   readonly commit: string;
@@ -35,14 +44,23 @@ export interface ApiClient {
   codebase(id: string): Promise<CodebaseDetail>;
   addCodebase(body: { sourceId: string } & Omit<z.input<typeof registerCodebase>, 'sourceId'>): Promise<CodebaseAnswer>;
   requestSync(id: string, body?: z.input<typeof requestSync>): Promise<SyncRequestedAnswer>;
-  refs(id: string): Promise<RefList>;
-  versions(id: string, filter?: { ref?: string; before?: string; limit?: number }): Promise<VersionList['versions']>;
+  /** All of them, whatever the number of pages; `ref` may be a pattern, `commit` the beginning of one. */
+  refs(id: string, filter?: AtLeast & { ref?: string | undefined; commit?: string | undefined }): Promise<Omit<RefList, 'next'>>;
+  /** Newest first, one page. */
+  versions(id: string, filter?: AtLeast & { ref?: string | undefined; commit?: string | undefined; before?: string | undefined; limit?: number | undefined }): Promise<VersionList['versions']>;
   /** A folder, page by page; all pages are of the version that the first one names. */
   tree(id: string, path: PathGiven, which?: WhichVersion): AsyncIterable<TreePage>;
   file(id: string, path: PathGiven, options?: WhichVersion & { signal?: AbortSignal }): Promise<FileAnswer>;
   sync(id: string): Promise<SyncAnswer>;
-  syncs(filter: { cause?: string; codebase?: string; limit?: number }): Promise<readonly SyncAnswer[]>;
-  events(filter?: { key?: string; stream?: string; type?: string; after?: string; limit?: number }): Promise<EventPage>;
+  /** The latest begun first, one page. */
+  syncs(filter: SyncsFilter & { limit?: number | undefined }): Promise<readonly SyncAnswer[]>;
+  /** Newest first, page by page, as long as more is asked for. */
+  deliveries(filter?: DeliveryFilter): AsyncIterable<DeliverySummary>;
+  delivery(id: string): Promise<DeliveryDetail>;
+  /** The raw bytes that came, while they are kept. */
+  deliveryBody(id: string): Promise<Uint8Array>;
+  /** `type` may be several, with commas. */
+  events(filter?: { key?: string | undefined; stream?: string | undefined; type?: string | undefined; after?: string | undefined; until?: string | undefined; limit?: number | undefined }): Promise<EventPage>;
   parked(filter?: { key?: string }): Promise<readonly ParkedAnswer[]>;
   redrive(group: string, key: string): Promise<Redriven>;
   /** What happens, as it happens. Resumes by itself after a lost connection; ends when the signal aborts. */
@@ -71,7 +89,17 @@ export function createApiClient({ url, token }: { readonly url: string; readonly
     codebase: (id) => ask(codebaseDetail, 'GET', `/v1/codebases/${part(id)}`),
     addCodebase: (body) => ask(codebaseRegistered, 'POST', '/v1/codebases', { body }),
     requestSync: (id, body = {}) => ask(syncRequestedAnswer, 'POST', `/v1/codebases/${part(id)}/syncs`, { body }),
-    refs: (id) => ask(refList, 'GET', `/v1/codebases/${part(id)}/refs`),
+    async refs(id, filter = {}) {
+      let next: string | null = `/v1/codebases/${part(id)}/refs${queryOf(filter)}`;
+      const all: RefList['refs'] = [];
+      let defaultRef: RefList['defaultRef'] = null;
+      while (next !== null) {
+        const page: RefList = await ask(refList, 'GET', next);
+        all.push(...page.refs);
+        ({ defaultRef, next } = page);
+      }
+      return { defaultRef, refs: all };
+    },
     versions: async (id, filter = {}) => (await ask(versionList, 'GET', `/v1/codebases/${part(id)}/versions${queryOf(filter)}`)).versions,
 
     async *tree(id, path, which = {}) {
@@ -89,6 +117,16 @@ export function createApiClient({ url, token }: { readonly url: string; readonly
 
     sync: (id) => ask(syncAnswer, 'GET', `/v1/syncs/${part(id)}`),
     syncs: async (filter) => (await ask(syncList, 'GET', `/v1/syncs${queryOf(filter)}`)).syncs,
+    async *deliveries(filter = {}) {
+      let next: string | null = `/v1/deliveries${queryOf(filter)}`;
+      while (next !== null) {
+        const page: z.output<typeof deliveryPage> = await ask(deliveryPage, 'GET', next);
+        yield* page.deliveries;
+        next = page.next;
+      }
+    },
+    delivery: (id) => ask(deliveryDetail, 'GET', `/v1/deliveries/${part(id)}`),
+    deliveryBody: async (id) => new Uint8Array(await (await send('GET', `/v1/deliveries/${part(id)}/body`)).arrayBuffer()),
     events: (filter = {}) => ask(eventPage, 'GET', `/v1/events${queryOf(filter)}`),
     parked: async (filter = {}) => (await ask(parkedList, 'GET', `/v1/parked${queryOf(filter)}`)).parked,
     redrive: (group, key) => ask(redriven, 'POST', `/v1/parked/${part(group)}/${part(key)}/redrive`, { body: {} }),
@@ -109,7 +147,7 @@ function contentAddress(id: string, what: 'tree' | 'files', { path, which }: { p
   const isWalkedByUrls = segments.some((segment) => segment === '.' || segment === '..');
   const hex = typeof path !== 'string' ? path.hex : isWalkedByUrls ? Buffer.from(path, 'utf8').toString('hex') : undefined;
   const shown = hex === undefined && segments.length > 0 ? `/${segments.map(part).join('/')}` : '';
-  return `/v1/codebases/${part(id)}/${what}${shown}${queryOf({ ref: which.ref, at: which.at, pathHex: hex })}`;
+  return `/v1/codebases/${part(id)}/${what}${shown}${queryOf({ ref: which.ref, at: which.at, observedAt: which.observedAt, atLeast: which.atLeast, wait: which.wait, pathHex: hex })}`;
 }
 
 function fileOf(response: Response): FileAnswer {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
+import { notYet } from '#schemas/api/not-yet.ts';
 import { problem } from '#schemas/api/problem.ts';
 import { ApiProblem, EngineUnreachable, UnexpectedAnswer } from './api-errors.ts';
 
@@ -38,7 +39,8 @@ export function createRequests({ url, token }: { readonly url: string; readonly 
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
       });
-      if (!response.ok) throw await problemOf(response, `${method} ${base}${path}`);
+      // What a read waited for is not there yet: its body is no answer to what was asked.
+      if (!response.ok || (method === 'GET' && response.status === 202)) throw await problemOf(response, `${method} ${base}${path}`);
       return response;
     } catch (error) {
       if (error instanceof ApiProblem || signal?.aborted === true) throw error;
@@ -63,7 +65,7 @@ export function createRequests({ url, token }: { readonly url: string; readonly 
 
 async function problemOf(response: Response, what: string): Promise<ApiProblem> {
   const text = await response.text().catch(() => '');
-  const parsed = problem.safeParse(parseJson(text));
+  const parsed = response.status === 202 ? notYet.safeParse(parseJson(text)) : problem.safeParse(parseJson(text));
   const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN);
   if (parsed.success) return new ApiProblem(parsed.data, Number.isFinite(retryAfter) ? retryAfter : undefined);
   const shown = text.replace(/\s+/g, ' ').trim().slice(0, PROBLEM_CHARS_SHOWN);

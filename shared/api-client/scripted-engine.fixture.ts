@@ -104,7 +104,7 @@ export function codebaseAnswer(change: object = {}) {
 }
 
 export function receiptAnswer(change: object = {}) {
-  return { codebase: CODEBASE_ID, ref: 'refs/heads/main', commit: COMMIT, tree: TREE, storedAt: TIME, observedAt: TIME, isHintWaiting: false, watchedBy: 'hook', lastLook: { at: TIME, how: 'sync' }, position: '28b01625-06', ...change };
+  return { codebase: CODEBASE_ID, ref: 'refs/heads/main', commit: COMMIT, tree: TREE, storedAt: TIME, observedAt: TIME, isHintWaiting: false, isParked: false, watchedBy: 'hook', lastLook: { at: TIME, how: 'sync' }, position: '28b01625-06', ...change };
 }
 
 export function syncAnswer(change: object = {}) {

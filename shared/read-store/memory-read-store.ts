@@ -1,6 +1,6 @@
 import type { CodebaseId, Position, SourceId, SyncId } from '#schemas/brand.ts';
 import type { Progress } from '#shared/bus/bus.ts';
-import type { At, CodebaseView, IndexedFact, PollingView, ReadStore, SyncView, VersionView } from './read-store.ts';
+import type { At, CodebaseView, FactMark, IndexedFact, PollingView, ReadStore, SyncFilter, SyncView, VersionView } from './read-store.ts';
 
 /** What is in the tables, in any order. Where a ref points now is its newest version. */
 export interface ReadModel {
@@ -9,7 +9,8 @@ export interface ReadModel {
   readonly codebases: readonly CodebaseView[];
   readonly versions: readonly (VersionView & { readonly codebaseId: CodebaseId })[];
   readonly syncs: readonly SyncView[];
-  readonly facts: readonly IndexedFact[];
+  /** A test that asks for no ids and times need not give them. */
+  readonly facts: readonly (IndexedFact & Partial<FactMark>)[];
   readonly progress: ReadonlyMap<SyncId, Progress>;
   /** The key of each fact that could not be folded. */
   readonly unfolded: readonly string[];
@@ -38,20 +39,27 @@ export function createMemoryReadStore(model: ReadModel): ReadStore {
       return new Map(ended.map(({ ref, id, begunAt }) => [ref, { id, begunAt }]));
     },
     polling: async (source) => model.polling?.get(source),
-    versions: async (codebase, { ref, before, limit }) => versionsOf(codebase)
-      .filter((version) => (ref === undefined || version.ref === ref) && (before === undefined || version.position < before)).slice(0, limit),
+    versions: async (codebase, { refs, commit, before, limit }) => versionsOf(codebase)
+      .filter((version) => isNamed(version.ref, refs) && (commit === undefined || version.commit?.startsWith(commit) === true) && (before === undefined || version.position < before)).slice(0, limit),
     async versionAt(codebase, ref, at) {
       const then = versionsOf(codebase).filter((version) => isThen(version, at));
+      if ('observedAt' in at) then.sort((left, right) => compare(right.observedAt, left.observedAt) || compare(right.position, left.position));
       const onRef = then.find((version) => version.ref === ref);
       return onRef ?? ('commit' in at ? then[0] : undefined);
     },
     sync: async (id) => model.syncs.find((sync) => sync.id === id),
-    syncs: async ({ cause, codebase, limit }) => model.syncs
-      .filter((sync) => (cause === undefined || sync.cause === cause) && (codebase === undefined || sync.codebaseId === codebase))
-      .sort((left, right) => compare(right.begunAt, left.begunAt) || compare(left.id, right.id)).slice(0, limit),
-    facts: async ({ key, stream, type, after, limit }) => model.facts
-      .filter((fact) => fact.position > after && (key === undefined || fact.key === key) && (stream === undefined || fact.stream === stream) && (type === undefined || fact.type === type))
-      .sort((left, right) => compare(left.position, right.position)).slice(0, limit),
+    syncsById: async (ids) => model.syncs.filter((sync) => ids.includes(sync.id)),
+    syncs: async (filter) => model.syncs.filter((sync) => isAsked(sync, filter)).sort(byBeginning).slice(0, filter.limit),
+    facts: async ({ key, stream, type, after, until, limit }) => model.facts
+      .filter((fact) => fact.position > after && isFactAsked(fact, { key, stream, types: typeof type === 'string' ? [type] : type }))
+      .filter((fact) => until === undefined || ('position' in until ? fact.position <= until.position : (fact.time ?? '') < until.time))
+      .sort((left, right) => compare(left.position, right.position)).slice(0, limit).map(({ position, key: of, stream: into, revision, type: kind }) => ({ position, key: of, stream: into, revision, type: kind })),
+    newestFacts: async ({ types, key, streamPrefix = '', since = '', until, before, limit }) => model.facts
+      .filter((fact) => isFactAsked(fact, { key, types }) && fact.stream.startsWith(streamPrefix) && (fact.time ?? '') >= since && (until === undefined || (fact.time ?? '') < until) && (before === undefined || fact.position < before))
+      .sort((left, right) => compare(right.position, left.position)).slice(0, limit).map(markOf),
+    marks: async (of) => model.facts
+      .filter((fact) => ('ids' in of ? of.ids.includes(fact.id ?? '') : of.correlations.includes(fact.correlationId ?? '') && of.types.includes(fact.type)))
+      .sort((left, right) => compare(left.position, right.position)).map(markOf),
     progress: async (id) => model.progress.get(id),
     unfolded: async (key) => model.unfolded.filter((one) => one === key).length,
     factsOf: async ({ keys, after, limit }) => model.facts.filter((fact) => fact.position > after && keys.includes(fact.key))
@@ -60,8 +68,28 @@ export function createMemoryReadStore(model: ReadModel): ReadStore {
   };
 }
 
+const markOf = (fact: IndexedFact & Partial<FactMark>): FactMark => ({ id: '' as FactMark['id'], correlationId: '', time: '', ...fact });
+
+function isFactAsked(fact: IndexedFact, { key, stream, types }: { key: string | undefined; stream?: string | undefined; types: readonly string[] | undefined }): boolean {
+  return (key === undefined || fact.key === key) && (stream === undefined || fact.stream === stream) && (types === undefined || types.includes(fact.type));
+}
+
+function isNamed(ref: string, patterns: readonly string[] | undefined): boolean {
+  return patterns === undefined || patterns.some((pattern) => new RegExp(`^${pattern.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')).join('.*')}$`, 's').test(ref));
+}
+
+function isAsked(sync: SyncView, { cause, codebase, refs, states, since, until, after }: Omit<SyncFilter, 'limit'>): boolean {
+  return (cause === undefined || sync.cause === cause) && (codebase === undefined || sync.codebaseId === codebase) && isNamed(sync.ref, refs)
+    && (states === undefined || states.includes(sync.state)) && (since === undefined || sync.begunAt >= since) && (until === undefined || sync.begunAt < until)
+    && (after === undefined || byBeginning(after, sync) < 0);
+}
+
+type Begun = Pick<SyncView, 'begunAt' | 'id'>;
+const byBeginning = (left: Begun, right: Begun) => compare(right.begunAt, left.begunAt) || compare(left.id, right.id);
+
 function isThen(version: VersionView, at: At): boolean {
   if ('commit' in at) return version.commit === at.commit;
+  if ('observedAt' in at) return version.observedAt <= at.observedAt && (at.known === undefined || isThen(version, at.known));
   return 'position' in at ? version.position <= at.position : version.storedAt <= at.time;
 }
 

@@ -2,18 +2,39 @@ import type { Pool } from 'pg';
 import { migrate } from '#shared/postgres/migrate.ts';
 import { createPool } from '#shared/postgres/pool.ts';
 import { freshDatabase } from '#tests/harness/postgres.ts';
+import type { Position } from '#schemas/brand.ts';
 import type { ReadModel } from './memory-read-store.ts';
 import { createPostgresReadStore } from './postgres-read-store.ts';
+import { momentsContract } from './moments.contract.ts';
 import { readStoreContract } from './read-store.contract.ts';
 
 const OWNERS = ['projector', 'notifier', 'scheduler'].map((name) => ({ name, directory: new URL(`../../services/${name}/migrations/`, import.meta.url).pathname }));
 
+const EMPTY: ReadModel = { position: '' as Position, sources: [], codebases: [], versions: [], syncs: [], facts: [], progress: new Map(), unfolded: [] };
+
+async function database() {
+  const made = await freshDatabase();
+  await migrate({ url: made.url, owners: OWNERS });
+  const pool = createPool(made.url, { connectionsMax: 2, applicationName: 'read-store-test' });
+  return { pool, drop: async () => { await pool.end(); await made.drop(); } };
+}
+
 readStoreContract('postgres', async (model) => {
-  const database = await freshDatabase();
-  await migrate({ url: database.url, owners: OWNERS });
-  const pool = createPool(database.url, { connectionsMax: 2, applicationName: 'read-store-test' });
+  const { pool, drop } = await database();
   await fill(pool, model);
-  return { store: createPostgresReadStore({ pool }), close: async () => { await pool.end(); await database.drop(); } };
+  return { store: createPostgresReadStore({ pool }), close: drop };
+});
+
+describe('one database for all histories', () => {
+  let made: Awaited<ReturnType<typeof database>>;
+  beforeAll(async () => { made = await database(); });
+  afterAll(() => made.drop());
+
+  momentsContract('postgres', async (versions) => {
+    await made.pool.query('truncate read_model.versions, read_model.refs');
+    await fill(made.pool, { ...EMPTY, versions });
+    return { store: createPostgresReadStore({ pool: made.pool }), close: async () => undefined };
+  });
 });
 
 /** The tables as the projector would have left them. */
@@ -55,7 +76,7 @@ async function fill(pool: Pool, model: ReadModel): Promise<void> {
       scanned_at: one.scannedAt, ended_at: one.endedAt, counts: one.counts, bytes: one.bytes, objects_added: one.objectsAdded,
     });
   }
-  for (const one of model.facts) await insert('read_model.fact_index', { ...one });
+  for (const one of model.facts) await insert('read_model.fact_index', { position: one.position, key: one.key, stream: one.stream, revision: one.revision, type: one.type, fact_id: one.id ?? '', correlation_id: one.correlationId ?? '', time: one.time ?? '' });
   for (const [n, key] of model.unfolded.entries()) await insert('read_model.unfolded', { position: String(n), fact_id: 'f', key, type: 't', error: 'e' });
   for (const [project, codebases] of (model.members ?? [])) {
     for (const codebase of codebases) await insert('read_model.project_codebases', { project_id: project, codebase_id: codebase, is_member: true });

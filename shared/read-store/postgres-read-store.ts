@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 import { BEGINNING, type CodebaseId, type Position, type RefName, type SourceId } from '#schemas/brand.ts';
 import type { Progress } from '#shared/bus/bus.ts';
 import { createQuery } from '#shared/postgres/query.ts';
-import type { At, CodebaseView, PollingView, ReadStore, SyncView, VersionView } from './read-store.ts';
+import type { At, CodebaseView, FactMark, Known, PollingView, ReadStore, SyncView, VersionView } from './read-store.ts';
 
 const CODEBASE = `codebase_id as id, source_id as "sourceId", gitlab_project_id as "gitlabProjectId", path, followed, default_ref as "defaultRef",
   json_build_object('state', hook_state, 'reason', hook_reason, 'isSigned', hook_is_signed) as hook,
@@ -16,6 +16,8 @@ const VERSION = `ref, state, commit_id as commit, commit_time as "commitTime", t
 const SYNC = `sync_id as id, codebase_id as "codebaseId", ref, cause_id as cause, correlation_id as "correlationId", state, reason, detail,
   covered_by as "coveredBy", commit_id as commit, tree_id as tree, hint_reached as "hintReached", attempt, begun_at as "begunAt",
   fetched_at as "fetchedAt", scanned_at as "scannedAt", ended_at as "endedAt", counts, bytes, objects_added as "objectsAdded"`;
+
+const MARK = 'position, key, stream, revision, type, fact_id as id, correlation_id as "correlationId", time';
 
 /** The read model in the Postgres schema `read_model`. */
 export function createPostgresReadStore({ pool }: { readonly pool: Pool }): ReadStore {
@@ -60,14 +62,14 @@ export function createPostgresReadStore({ pool }: { readonly pool: Pool }): Read
       return row;
     },
 
-    versions: (codebase, { ref, before, limit }) => query<VersionView>(
-      `select ${VERSION} from read_model.versions where codebase_id = $1 and ($2::text is null or ref = $2) and ($3::text is null or position < $3)
-       order by position desc limit $4`, [codebase, ref ?? null, before ?? null, limit]),
+    versions: (codebase, { refs, commit, before, limit }) => query<VersionView>(
+      `select ${VERSION} from read_model.versions where codebase_id = $1 and ($2::text[] is null or ref like any($2)) and ($3::text is null or position < $3)
+       and ($4::text is null or commit_id like $4 || '%') order by position desc limit $5`, [codebase, refs?.map(likeOf) ?? null, before ?? null, commit ?? null, limit]),
 
     async versionAt(codebase, ref, at) {
-      const { where, value } = momentOf(at);
+      const { where, values, order } = momentOf(at);
       const [row] = await query<VersionView>(
-        `select ${VERSION} from read_model.versions where codebase_id = $1 and ${where} order by (ref = $2) desc, position desc limit 1`, [codebase, ref, value]);
+        `select ${VERSION} from read_model.versions where codebase_id = $1 and ${where} order by (ref = $2) desc, ${order} limit 1`, [codebase, ref, ...values]);
       return row;
     },
 
@@ -76,17 +78,33 @@ export function createPostgresReadStore({ pool }: { readonly pool: Pool }): Read
       return row === undefined ? undefined : asSync(row);
     },
 
-    async syncs({ cause, codebase, limit }) {
+    async syncsById(ids) {
+      return (await query<SyncView>(`select ${SYNC} from read_model.syncs where sync_id = any($1)`, [ids])).map(asSync);
+    },
+
+    async syncs({ cause, codebase, refs, states, since, until, after, limit }) {
       const rows = await query<SyncView>(
-        `select ${SYNC} from read_model.syncs where ($1::text is null or cause_id = $1) and ($2::text is null or codebase_id = $2) order by begun_at desc, sync_id limit $3`,
-        [cause ?? null, codebase ?? null, limit]);
+        `select ${SYNC} from read_model.syncs where ($1::text is null or cause_id = $1) and ($2::text is null or codebase_id = $2)
+         and ($3::text[] is null or ref like any($3)) and ($4::text[] is null or state = any($4)) and ($5::text is null or begun_at >= $5) and ($6::text is null or begun_at < $6)
+         and ($7::text is null or begun_at < $7 or (begun_at = $7 and sync_id > $8)) order by begun_at desc, sync_id limit $9`,
+        [cause ?? null, codebase ?? null, refs?.map(likeOf) ?? null, states ?? null, since ?? null, until ?? null, after?.begunAt ?? null, after?.id ?? null, limit]);
       return rows.map(asSync);
     },
 
-    facts: ({ key, stream, type, after, limit }) => query(
+    facts: ({ key, stream, type, after, until, limit }) => query(
       `select position, key, stream, revision, type from read_model.fact_index
-       where position > $1 and ($2::text is null or key = $2) and ($3::text is null or stream = $3) and ($4::text is null or type = $4) order by position limit $5`,
-      [after, key ?? null, stream ?? null, type ?? null, limit]),
+       where position > $1 and ($2::text is null or key = $2) and ($3::text is null or stream = $3) and ($4::text[] is null or type = any($4))
+       and ($5::text is null or position <= $5) and ($6::text is null or time < $6) order by position limit $7`,
+      [after, key ?? null, stream ?? null, typeof type === 'string' ? [type] : type ?? null, ...untilOf(until), limit]),
+
+    newestFacts: ({ types, key, streamPrefix, since, until, before, limit }) => query<FactMark>(
+      `select ${MARK} from read_model.fact_index where type = any($1) and ($2::text is null or key = $2) and ($3::text is null or starts_with(stream, $3))
+       and ($4::text is null or time >= $4) and ($5::text is null or time < $5) and ($6::text is null or position < $6) order by position desc limit $7`,
+      [types, key ?? null, streamPrefix ?? null, since ?? null, until ?? null, before ?? null, limit]),
+
+    marks: (of) => ('ids' in of
+      ? query<FactMark>(`select ${MARK} from read_model.fact_index where fact_id = any($1) order by position`, [of.ids])
+      : query<FactMark>(`select ${MARK} from read_model.fact_index where correlation_id = any($1) and type = any($2) order by position`, [of.correlations, of.types])),
 
     async progress(id) {
       const [row] = await query<{ progress: Progress }>('select progress from sync_progress where sync_id = $1', [id]);
@@ -113,12 +131,28 @@ export function createPostgresReadStore({ pool }: { readonly pool: Pool }): Read
   };
 }
 
-function momentOf(at: At): { where: string; value: string } {
-  if ('commit' in at) return { where: 'commit_id = $3', value: at.commit };
-  if ('position' in at) return { where: 'ref = $2 and position <= $3', value: at.position };
-  // Times are ISO 8601 in UTC with milliseconds, as the facts hold them: they compare as text.
-  return { where: 'ref = $2 and stored_at <= $3', value: at.time };
+interface Moment { readonly where: string; readonly values: readonly string[]; readonly order: string }
+
+function momentOf(at: At): Moment {
+  if ('commit' in at) return { where: 'commit_id = $3', values: [at.commit], order: 'position desc' };
+  if ('observedAt' in at) {
+    const known = at.known === undefined ? undefined : knownBy(at.known, '$4');
+    return { where: `ref = $2 and observed_at <= $3${known === undefined ? '' : ` and ${known.where}`}`, values: [at.observedAt, ...(known === undefined ? [] : [known.value])], order: 'observed_at desc, position desc' };
+  }
+  const { where, value } = knownBy(at, '$3');
+  return { where: `ref = $2 and ${where}`, values: [value], order: 'position desc' };
 }
+
+// Times are ISO 8601 in UTC with milliseconds, as the facts hold them: they compare as text.
+const knownBy = (known: Known, parameter: string) => ('position' in known
+  ? { where: `position <= ${parameter}`, value: known.position as string }
+  : { where: `stored_at <= ${parameter}`, value: known.time });
+
+/** As the place up to which, and the time before which. */
+const untilOf = (until: Known | undefined) => (until === undefined ? [null, null] : 'position' in until ? [until.position, null] : [null, until.time]);
+
+/** `*` stands for anything, and nothing else does. */
+const likeOf = (pattern: string) => pattern.replace(/[\\%_]/g, '\\$&').replaceAll('*', '%');
 
 // int8 comes as text from the driver, so that no digit is lost; these fit a double.
 const asCodebase = (row: CodebaseView): CodebaseView => ({ ...row, gitlabProjectId: Number(row.gitlabProjectId) });

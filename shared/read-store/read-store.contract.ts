@@ -29,7 +29,7 @@ const MODEL: ReadModel = {
   // main: a, b, a again; side: c, gone, c; the other codebase has the same commit.
   versions: [version(1, MAIN, 'a'), version(2, SIDE, 'c'), version(3, MAIN, 'b'), version(4, SIDE, null), version(5, MAIN, 'a'), version(6, 'refs/heads/z' as RefName, 'b'), version(7, 'refs/heads/gone' as RefName, 'd'), version(8, 'refs/heads/gone' as RefName, null), version(9, MAIN, 'b', LIB)],
   syncs: [sync(1), sync(3, { ref: SIDE, state: 'waiting', endedAt: null, counts: null, bytes: null }), sync(2, { cause: uuid(301) as FactId }), sync(4, { codebaseId: LIB, state: 'fetched', endedAt: null, cause: null })],
-  facts: [1, 2, 3, 4, 5].map((n) => ({ position: at(n), key: n % 2 === 0 ? APP : LIB, stream: `sync-${n % 3}` as StreamName, revision: n, type: n === 4 ? 'codebase.stored' : 'codebase.fetched' })),
+  facts: [1, 2, 3, 4, 5].map((n) => ({ position: at(n), key: n % 2 === 0 ? APP : LIB, stream: `sync-${n % 3}` as StreamName, revision: n, type: n === 4 ? 'codebase.stored' : 'codebase.fetched', id: uuid(400 + n) as FactId, correlationId: `begun by ${n % 2}`, time: time(n) })),
   progress: new Map([[uuid(203) as SyncId, { syncId: uuid(203) as SyncId, codebaseId: APP, ref: SIDE, step: 'fetch', objectsDone: 1, objectsTotal: null, bytesDone: 2 }]]),
   unfolded: [APP, APP, 'other'],
   members: new Map([[uuid(400), [LIB, APP]], [uuid(401), []]]),
@@ -81,9 +81,9 @@ export function readStoreContract(name: string, open: (model: ReadModel) => Prom
     test('versions come newest first, deletions too, of one ref or all, from before a position on', async () => {
       const positions = async (options: Parameters<ReadStore['versions']>[1]) => (await store.versions(APP, options)).map((one) => Number(one.position));
       expect(await positions({ limit: 100 })).toEqual([8, 7, 6, 5, 4, 3, 2, 1]);
-      expect(await positions({ ref: SIDE, limit: 100 })).toEqual([4, 2]);
-      expect(await positions({ ref: MAIN, before: at(5), limit: 1 })).toEqual([3]);
-      expect((await store.versions(APP, { ref: SIDE, limit: 1 }))[0]).toEqual(withoutCodebase(MODEL.versions[3]!));
+      expect(await positions({ refs: [SIDE], limit: 100 })).toEqual([4, 2]);
+      expect(await positions({ refs: [MAIN], before: at(5), limit: 1 })).toEqual([3]);
+      expect((await store.versions(APP, { refs: [SIDE], limit: 1 }))[0]).toEqual(withoutCodebase(MODEL.versions[3]!));
     });
 
     test.each<[string, RefName, Parameters<ReadStore['versionAt']>[2], number | undefined]>([
@@ -121,12 +121,47 @@ export function readStoreContract(name: string, open: (model: ReadModel) => Prom
 
     test('facts are named in log order, after a position, by key, stream and type', async () => {
       const found = async (filter: Partial<Parameters<ReadStore['facts']>[0]>) => (await store.facts({ after: '' as Position, limit: 10, ...filter })).map((one) => Number(one.position));
-      expect(await store.facts({ after: '' as Position, limit: 10 })).toEqual(MODEL.facts);
+      expect(await store.facts({ after: '' as Position, limit: 10 })).toEqual(MODEL.facts.map(({ position, key, stream, revision, type }) => ({ position, key, stream, revision, type })));
       expect(await found({ after: at(2), limit: 2 })).toEqual([3, 4]);
       expect(await found({ key: APP })).toEqual([2, 4]);
       expect(await found({ stream: 'sync-1' })).toEqual([1, 4]);
       expect(await found({ type: 'codebase.stored', key: APP, stream: 'sync-1' })).toEqual([4]);
       expect(await found({ type: 'codebase.stored', key: LIB })).toEqual([]);
+      expect(await found({ type: ['codebase.stored', 'sync.failed'] })).toEqual([4]);
+      expect(await found({ type: ['codebase.stored', 'codebase.fetched'], until: { position: at(3) } })).toEqual([1, 2, 3]);
+      expect(await found({ until: { time: time(3) }, after: at(1) })).toEqual([2]);
+    });
+
+    test('facts are named newest first too, and by their ids and by what began them', async () => {
+      const types = ['codebase.fetched', 'codebase.stored'];
+      const newest = async (filter: object) => (await store.newestFacts({ types, limit: 10, ...filter })).map((one) => Number(one.position));
+      expect(await newest({})).toEqual([5, 4, 3, 2, 1]);
+      expect(await newest({ types: ['codebase.fetched'], limit: 2 })).toEqual([5, 3]);
+      expect(await newest({ key: APP, before: at(4) })).toEqual([2]);
+      expect(await newest({ streamPrefix: 'sync-1' })).toEqual([4, 1]);
+      expect(await newest({ streamPrefix: 'sync_1' })).toEqual([]);
+      expect(await newest({ since: time(2), until: time(4) })).toEqual([3, 2]);
+      expect(await store.marks({ ids: [uuid(404), uuid(401), uuid(77)] })).toEqual([MODEL.facts[0], MODEL.facts[3]]);
+      expect((await store.marks({ correlations: ['begun by 1'], types: ['codebase.fetched'] })).map(({ position }) => Number(position))).toEqual([1, 3, 5]);
+    });
+
+    test('versions are filtered by patterns of refs and by how their commit begins', async () => {
+      const found = async (filter: object) => (await store.versions(APP, { limit: 100, ...filter })).map((one) => Number(one.position));
+      expect(await found({ refs: ['refs/heads/*'], commit: 'ddddddd' })).toEqual([7]);
+      expect(await found({ refs: ['*/z', SIDE] })).toEqual([6, 4, 2]);
+      expect(await found({ refs: ['refs_heads_main', 'refs/heads/mai%', 'refs/heads/mai'] })).toEqual([]);
+      expect(await found({ commit: 'c' })).toEqual([2]);
+    });
+
+    test('syncs are filtered by ref, state and time, and go on behind one of them', async () => {
+      const ids = async (filter: object) => (await store.syncs({ limit: 10, ...filter })).map((one) => Number(one.id.slice(-3)) - 200);
+      expect(await ids({})).toEqual([4, 3, 2, 1]);
+      expect(await ids({ refs: [SIDE] })).toEqual([3]);
+      expect(await ids({ refs: ['refs/heads/*'], states: ['waiting', 'fetched'] })).toEqual([4, 3]);
+      expect(await ids({ since: time(2), until: time(4) })).toEqual([3, 2]);
+      expect(await ids({ after: { begunAt: time(3), id: uuid(203) } })).toEqual([2, 1]);
+      expect(await ids({ after: { begunAt: time(3), id: uuid(202) } })).toEqual([3, 2, 1]);
+      expect((await store.syncsById([uuid(201), uuid(203), uuid(77)] as SyncId[])).map(({ id }) => id).sort()).toEqual([uuid(201), uuid(203)]);
     });
 
     test('progress is what was last told, and what could not be folded is counted by key', async () => {

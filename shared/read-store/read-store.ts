@@ -94,8 +94,66 @@ export interface IndexedFact {
   readonly type: string;
 }
 
-/** What a moment is named by: a commit, a place in the log, or a time. */
-export type At = { readonly commit: ObjectId } | { readonly position: Position } | { readonly time: string };
+/** A fact as the index knows it beside its place. */
+export interface FactMark extends IndexedFact {
+  readonly id: FactId;
+  /** The delivery or command that began it. */
+  readonly correlationId: string;
+  readonly time: string;
+}
+
+/** What was known: up to a place in the log, or up to a time by our clock. */
+export type Known = { readonly position: Position } | { readonly time: string };
+
+/** What a moment is named by: a commit, what was stored by then, or what GitLab was seen to have by then (as far as `known` goes; now when absent). */
+export type At = { readonly commit: ObjectId } | Known | { readonly observedAt: string; readonly known?: Known };
+
+/** Which versions of a codebase. What is not given is not asked for. */
+export interface VersionFilter {
+  /** Full names, or patterns of them in which `*` stands for anything, `/` too. Any of them. */
+  readonly refs?: readonly string[];
+  /** How a commit's id begins. */
+  readonly commit?: string;
+  readonly before?: Position;
+  readonly limit: number;
+}
+
+export interface SyncFilter {
+  readonly cause?: FactId;
+  readonly codebase?: CodebaseId;
+  /** A full name or a pattern, as in `VersionFilter`; any of them. */
+  readonly refs?: readonly string[];
+  readonly states?: readonly SyncView['state'][];
+  /** When they began: from this time on, and before that. */
+  readonly since?: string;
+  readonly until?: string;
+  /** Those behind this one. */
+  readonly after?: { readonly begunAt: string; readonly id: SyncId };
+  readonly limit: number;
+}
+
+export interface FactFilter {
+  readonly key?: string;
+  readonly stream?: string;
+  /** Any of them. */
+  readonly type?: string | readonly string[];
+  readonly after: Position;
+  /** Up to this place, or before this time. */
+  readonly until?: Known;
+  readonly limit: number;
+}
+
+/** Facts newest first. */
+export interface NewestFilter {
+  readonly types: readonly string[];
+  readonly key?: string;
+  /** How the name of the stream begins. */
+  readonly streamPrefix?: string;
+  readonly since?: string;
+  readonly until?: string;
+  readonly before?: Position;
+  readonly limit: number;
+}
 
 /** The projector's tables, for looking only. @throws Unavailable */
 export interface ReadStore {
@@ -112,12 +170,22 @@ export interface ReadStore {
   /** Undefined until the scheduler has looked at anything of that source. */
   polling(source: SourceId): Promise<PollingView | undefined>;
   /** Newest first, from before a position on. */
-  versions(codebase: CodebaseId, options: { ref?: RefName; before?: Position; limit: number }): Promise<readonly VersionView[]>;
-  /** What the ref pointed to at that moment: the newest version stored by then; of a commit, its newest version on that ref, or on any. */
+  versions(codebase: CodebaseId, filter: VersionFilter): Promise<readonly VersionView[]>;
+  /**
+   * What the ref pointed to at that moment. By position or time: the newest version stored by then. By `observedAt`: the version
+   * of the newest look at GitLab by then. By commit: its newest version on that ref, or else on any.
+   */
   versionAt(codebase: CodebaseId, ref: RefName, at: At): Promise<VersionView | undefined>;
   sync(id: SyncId): Promise<SyncView | undefined>;
-  syncs(filter: { cause?: FactId; codebase?: CodebaseId; limit: number }): Promise<readonly SyncView[]>;
-  facts(filter: { key?: string; stream?: string; type?: string; after: Position; limit: number }): Promise<readonly IndexedFact[]>;
+  /** Those of these ids that are known, in no order. */
+  syncsById(ids: readonly SyncId[]): Promise<readonly SyncView[]>;
+  /** The latest begun first; of one time by id. */
+  syncs(filter: SyncFilter): Promise<readonly SyncView[]>;
+  /** In log order. */
+  facts(filter: FactFilter): Promise<readonly IndexedFact[]>;
+  newestFacts(filter: NewestFilter): Promise<readonly FactMark[]>;
+  /** The facts of these ids, or those that these deliveries or commands began; in log order. */
+  marks(of: { readonly ids: readonly string[] } | { readonly correlations: readonly string[]; readonly types: readonly string[] }): Promise<readonly FactMark[]>;
   /** How far a sync under way is, as last told; undefined when nobody told. */
   progress(id: SyncId): Promise<Progress | undefined>;
   /** How many facts of this key could not be folded. */

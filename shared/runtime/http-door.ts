@@ -4,8 +4,10 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import express, { type RequestHandler } from 'express';
+import { createAllowedMethods, type Serves } from './allowed-methods.ts';
+import { compressJson } from './compress-json.ts';
 import type { Logger } from './logger.ts';
-import { notFoundHandler, problemHandler } from './problem.ts';
+import { notFoundHandler, Problem, problemHandler } from './problem.ts';
 
 /** A client that sends slower than this is not a client. 25 MiB in 60 s is 3.5 Mbit/s. */
 const REQUEST_MS_MAX = 60_000;
@@ -17,7 +19,8 @@ export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Bu
 
 /** One HTTP port that several services share: each adds what it serves, whoever owns the process listens. */
 export interface HttpDoor {
-  use(handler: RequestHandler): void;
+  /** `serves`: where it is no router, so that OPTIONS and 405 know. */
+  use(handler: RequestHandler, serves?: Serves): void;
   /** Takes WebSocket upgrades at exactly this path. */
   onUpgrade(path: string, handler: UpgradeHandler): void;
   /** Resolves to the port taken. */
@@ -31,7 +34,19 @@ export function createHttpDoor({ logger, host = '0.0.0.0' }: { readonly logger: 
   app.disable('x-powered-by');
   // Parameter pollution: a name given twice is an array only where a handler asks for one.
   app.set('query parser', 'simple');
+  // Of the whole body: a list that did not change is a 304, whoever serves it.
+  app.set('etag', 'strong');
   app.use((_request, response, next) => { response.setHeader('X-Request-Id', randomUUID()); next(); });
+  app.use(compressJson());
+  const allowed = createAllowedMethods();
+  // Before any router: each would answer for itself alone.
+  app.use((request, response, next) => {
+    // What a token may read is no other's, and is asked for again each time.
+    if (/^\/v1(?:\/|$)/i.test(request.path)) response.setHeader('Cache-Control', 'private, no-cache');
+    const methods = request.method === 'OPTIONS' ? allowed.of(request.path) : [];
+    if (methods.length === 0) next();
+    else response.status(204).setHeader('Allow', methods.join(', ')).end();
+  });
   const handlers: RequestHandler[] = [];
   app.use((request, response, next) => {
     const step = (index: number) => (error?: unknown) => {
@@ -40,6 +55,12 @@ export function createHttpDoor({ logger, host = '0.0.0.0' }: { readonly logger: 
       else Promise.resolve(handler(request, response, step(index + 1))).catch(next);
     };
     step(0)();
+  });
+  app.use((request, response, next) => {
+    const methods = allowed.of(request.path);
+    if (methods.length === 0 || methods.includes(request.method)) { next(); return; }
+    response.setHeader('Allow', methods.join(', '));
+    throw new Problem(405, 'method-not-allowed', `${request.method} is not what ${request.path} takes. It takes ${methods.join(', ')}.`);
   });
   app.use(notFoundHandler);
   app.use(problemHandler(logger));
@@ -58,7 +79,10 @@ export function createHttpDoor({ logger, host = '0.0.0.0' }: { readonly logger: 
   });
 
   return {
-    use: (handler) => void handlers.push(handler),
+    use(handler, serves = []) {
+      handlers.push(handler);
+      allowed.add(handler, serves);
+    },
     onUpgrade: (path, handler) => void upgrades.set(path, handler),
     async listen(port) {
       server.listen(port, host);

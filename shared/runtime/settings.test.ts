@@ -12,7 +12,7 @@ function wrongOf(env: Record<string, string>): WrongSettings {
 }
 
 test('nothing set is everything by default; empty is not set', () => {
-  const byDefault = { stateDir: path.resolve('.tekai'), port: 8080, internalPort: 8081, publicUrl: 'http://127.0.0.1:8080', databaseUrl: undefined, logLevel: 'info', polling: { requestsPerMinute: 300, activeSeconds: 60, idleSeconds: 900, hookCheckSeconds: 900, hookRetrySeconds: 3_600 } };
+  const byDefault = { stateDir: path.resolve('.tekai'), port: 8080, internalPort: 8081, publicUrl: 'http://127.0.0.1:8080', databaseUrl: undefined, logLevel: 'info', apiRequestsPerMinute: 120_000, polling: { requestsPerMinute: 300, activeSeconds: 60, idleSeconds: 900, hookCheckSeconds: 900, hookRetrySeconds: 3_600 } };
   expect(parseSettings({})).toEqual(byDefault);
   expect(parseSettings({ TEKAI_PORT: '', TEKAI_DATABASE_URL: '', TEKAI_PUBLIC_URL: '', TEKAI_LOG_LEVEL: '', TEKAI_STATE_DIR: '', HOME: 'x' })).toEqual(byDefault);
 });
@@ -22,7 +22,7 @@ test('what is set is taken; slashes at the end of the address are not', () => {
     TEKAI_STATE_DIR: 'there', TEKAI_PORT: '0', TEKAI_INTERNAL_PORT: '0', TEKAI_PUBLIC_URL: 'https://tekai.example.com/x//', TEKAI_DATABASE_URL: 'postgres://u:p@h/d', TEKAI_LOG_LEVEL: 'debug',
     TEKAI_GITLAB_REQUESTS_PER_MINUTE: '60', TEKAI_POLL_ACTIVE_SECONDS: '5', TEKAI_POLL_IDLE_SECONDS: '10', TEKAI_HOOK_CHECK_SECONDS: '20', TEKAI_HOOK_RETRY_SECONDS: '30',
   })).toEqual({ stateDir: path.resolve('there'), port: 0, internalPort: 0, publicUrl: 'https://tekai.example.com/x', databaseUrl: 'postgres://u:p@h/d', logLevel: 'debug',
-    polling: { requestsPerMinute: 60, activeSeconds: 5, idleSeconds: 10, hookCheckSeconds: 20, hookRetrySeconds: 30 } });
+    apiRequestsPerMinute: 120_000, polling: { requestsPerMinute: 60, activeSeconds: 5, idleSeconds: 10, hookCheckSeconds: 20, hookRetrySeconds: 30 } });
 });
 
 test('every wrong value is told at once: the variable, what it is, what is wanted, and an example that would be taken', () => {
@@ -34,7 +34,7 @@ test('every wrong value is told at once: the variable, what it is, what is wante
   for (const { variable, example } of wrong.wrong.filter(({ variable }) => variable !== 'TEKAI_PROT')) expect(() => parseSettings({ [variable]: example })).not.toThrow();
 });
 
-test.each([['TEKAI_PORT', 'abc'], ['TEKAI_PORT', '-1'], ['TEKAI_PORT', '8080 '], ['TEKAI_PORT', '0x50'], ['TEKAI_PORT', '65536'], ['TEKAI_PUBLIC_URL', 'ftp://x'], ['TEKAI_PUBLIC_URL', 'javascript:alert(1)'], ['TEKAI_DATABASE_URL', 'http://x'], ['TEKAI_LOG_LEVEL', 'INFO']])('%s=%s is refused', (variable, value) => {
+test.each([['TEKAI_PORT', 'abc'], ['TEKAI_PORT', '-1'], ['TEKAI_PORT', '8080 '], ['TEKAI_PORT', '0x50'], ['TEKAI_PORT', '65536'], ['TEKAI_PUBLIC_URL', 'ftp://x'], ['TEKAI_PUBLIC_URL', 'javascript:alert(1)'], ['TEKAI_DATABASE_URL', 'http://x'], ['TEKAI_LOG_LEVEL', 'INFO'], ['TEKAI_API_REQUESTS_PER_MINUTE', '0'], ['TEKAI_API_REQUESTS_PER_MINUTE', '1e3']])('%s=%s is refused', (variable, value) => {
   expect(wrongOf({ [variable]: value }).wrong).toMatchObject([{ variable, got: value }]);
 });
 

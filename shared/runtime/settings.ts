@@ -10,6 +10,8 @@ export interface Settings {
   readonly databaseUrl: string | undefined;
   readonly logLevel: LogLevel;
   readonly polling: PollingSettings;
+  /** Of one token, below /v1. */
+  readonly apiRequestsPerMinute: number;
 }
 
 /** How GitLab is looked at, where hooks are missing or lost. */
@@ -21,6 +23,10 @@ export interface PollingSettings {
   readonly hookCheckSeconds: number;
   readonly hookRetrySeconds: number;
 }
+
+/** 2,000 a second: what goes beyond is a loop gone wild, not a reader. */
+const REQUESTS_PER_MINUTE_DEFAULT = 120_000;
+const REQUESTS_PER_MINUTE_MAX = 100_000_000;
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 type LogLevel = (typeof LOG_LEVELS)[number];
@@ -38,7 +44,7 @@ export class WrongSettings extends Error {
   }
 }
 
-const KNOWN = ['TEKAI_STATE_DIR', 'TEKAI_PORT', 'TEKAI_INTERNAL_PORT', 'TEKAI_PUBLIC_URL', 'TEKAI_DATABASE_URL', 'TEKAI_LOG_LEVEL',
+const KNOWN = ['TEKAI_STATE_DIR', 'TEKAI_PORT', 'TEKAI_INTERNAL_PORT', 'TEKAI_PUBLIC_URL', 'TEKAI_DATABASE_URL', 'TEKAI_LOG_LEVEL', 'TEKAI_API_REQUESTS_PER_MINUTE',
   'TEKAI_GITLAB_REQUESTS_PER_MINUTE', 'TEKAI_POLL_ACTIVE_SECONDS', 'TEKAI_POLL_IDLE_SECONDS', 'TEKAI_HOOK_CHECK_SECONDS', 'TEKAI_HOOK_RETRY_SECONDS', 'TEKAI_URL', 'TEKAI_TOKEN', 'TEKAI_GITLAB_TOKEN', 'TEKAI_COMMIT'];
 
 /**
@@ -69,7 +75,7 @@ export function parseSettings(env: Readonly<Record<string, string | undefined>>)
   const wholeOf = (name: string, { fallback, most }: { fallback: number; most: number }) => {
     const given = text(name);
     if (given === undefined) return fallback;
-    if (/^\d{1,6}$/.test(given) && Number(given) >= 1 && Number(given) <= most) return Number(given);
+    if (/^\d{1,9}$/.test(given) && Number(given) >= 1 && Number(given) <= most) return Number(given);
     refuse(name, `a whole number from 1 to ${most}`, String(fallback));
     return fallback;
   };
@@ -88,12 +94,13 @@ export function parseSettings(env: Readonly<Record<string, string | undefined>>)
     hookCheckSeconds: wholeOf('TEKAI_HOOK_CHECK_SECONDS', { fallback: 900, most: 86_400 }),
     hookRetrySeconds: wholeOf('TEKAI_HOOK_RETRY_SECONDS', { fallback: 3_600, most: 86_400 }),
   };
+  const apiRequestsPerMinute = wholeOf('TEKAI_API_REQUESTS_PER_MINUTE', { fallback: REQUESTS_PER_MINUTE_DEFAULT, most: REQUESTS_PER_MINUTE_MAX });
   // Its value is not shown: a mistyped name may be that of a secret.
   for (const name of Object.keys(env)) {
     if (name.startsWith('TEKAI_') && !KNOWN.includes(name) && !name.startsWith('TEKAI_TEST_')) refuse(name, `a variable that exists: ${KNOWN.join(', ')}`, '', '***');
   }
   if (wrong.length > 0) throw new WrongSettings(wrong);
-  return { stateDir: path.resolve(text('TEKAI_STATE_DIR') ?? '.tekai'), port, internalPort, publicUrl: (publicUrl ?? `http://127.0.0.1:${port}`).replace(/\/+$/, ''), databaseUrl, logLevel, polling };
+  return { stateDir: path.resolve(text('TEKAI_STATE_DIR') ?? '.tekai'), port, internalPort, publicUrl: (publicUrl ?? `http://127.0.0.1:${port}`).replace(/\/+$/, ''), databaseUrl, logLevel, polling, apiRequestsPerMinute };
 }
 
 /** `postgres://user:secret@host` → `postgres://user:***@host`, also in what is no URL, and with an `@` in the password. */

@@ -14,6 +14,7 @@ const READS: Record<string, { readonly port: string; readonly owner?: string }> 
   'object-index': { port: 'shared/objects/object-index.ts', owner: 'storage-writer' },
   'source-directory': { port: 'shared/sources/source-directory.ts', owner: 'ingress' },
   'bus-parked': { port: 'shared/bus/bus.ts' },
+  deliveries: { port: 'shared/deliveries/delivery-archive.ts', owner: 'ingress' },
 };
 
 const flows = await loadFlows();

@@ -10,6 +10,9 @@ import { bytesInWords, table } from '../plain-text.ts';
 
 interface ContentFlags extends WhichVersion { readonly pathHex?: string }
 
+/** What the engine waits when nothing is said: a push takes a second or two. */
+const WAIT_DEFAULT = '5s';
+
 /** Shown at once; the pages of a huge folder are printed as they come. */
 const ENDINGS = { folder: '/', executable: '*', symlink: '@', submodule: ' (submodule)', file: '' } as const;
 
@@ -30,7 +33,15 @@ function versionFlags(command: Command): Command {
   return command
     .option('--ref <ref>', 'a branch, tag or full ref (default: the default branch)')
     .option('--at <moment>', 'as it was at a commit, a position or a time such as 2026-01-31T12:00:00Z')
+    .option('--observed-at <time>', 'as GitLab had it then, as far as it was looked at')
+    .option('--at-least <what>', 'first wait until this is here: a commit, a position, or the cause of a command')
+    .option('--wait <time>', 'how long, such as 500ms or 30s', WAIT_DEFAULT)
     .option('--path-hex <digits>', 'the path as the hex digits of its bytes, for names that are not UTF-8');
+}
+
+/** How long to wait is said only where there is something to wait for. */
+function whichOf({ ref, at, observedAt, atLeast, wait }: ContentFlags): WhichVersion {
+  return { ref, at, observedAt, atLeast, wait: atLeast === undefined ? undefined : wait };
 }
 
 /** `./src/` is `src`: shells complete paths so. */
@@ -47,7 +58,7 @@ async function listFolder(context: CliContext, command: Command, { named, path, 
   const client = context.connect(connection);
   const { id } = await findCodebase(client, named);
   const pages: TreePage[] = [];
-  for await (const page of client.tree(id, path, { ref: flags.ref, at: flags.at })) pages.push(page);
+  for await (const page of client.tree(id, path, whichOf(flags))) pages.push(page);
   const entries = pages.flatMap((page) => page.entries);
   const [first] = pages;
   if (first === undefined) return;
@@ -72,7 +83,7 @@ async function copyFile(context: CliContext, command: Command, { named, path, fl
   const { json, ...connection } = flagsOf(command);
   const client = context.connect(connection);
   const { id } = await findCodebase(client, named);
-  const file = await client.file(id, path, { ref: flags.ref, at: flags.at, signal: context.output.closed });
+  const file = await client.file(id, path, { ...whichOf(flags), signal: context.output.closed });
   if (json === true) {
     const pieces: Uint8Array[] = [];
     for await (const piece of file.content) pieces.push(piece);
