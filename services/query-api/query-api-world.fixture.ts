@@ -60,7 +60,7 @@ export async function openWorld(options: { perMinute?: number; deliveries?: read
   const door = createHttpDoor({ logger: createLogger('silent'), host: '127.0.0.1' });
   door.use(limitRequests({ access, perMinute: options.perMinute ?? 1_000_000 }));
   world.service = await start({
-    store, log, index, reader: createObjectReader({ index, blobs: createMemoryBlobStore() }), door, access, projected: world.projected, deliveries: createMemoryDeliveryArchive(options.deliveries ?? []),
+    store, log, index, reader: createObjectReader({ index, blobs: createMemoryBlobStore() }), checks: { kept: async () => new Map() }, door, access, projected: world.projected, deliveries: createMemoryDeliveryArchive(options.deliveries ?? []),
     sleep: (ms, signal) => sleepFor(ms, undefined, { signal }).catch(() => undefined),
     bus: { parked: async ({ key } = {}) => world.parked.filter((one) => key === undefined || one.key === key) },
   });

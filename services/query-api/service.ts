@@ -9,6 +9,7 @@ import { requireAccess, type Access } from '#shared/runtime/access.ts';
 import type { HttpDoor } from '#shared/runtime/http-door.ts';
 import type { PositionSignal } from '#shared/runtime/position-signal.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
+import type { SourceChecks } from '#shared/sources/source-checks.ts';
 import { atLeastHandler, createUntilAtLeast } from './at-least.ts';
 import { codebaseLists } from './codebase-lists.ts';
 import { codebaseRoutes, contentRoutes } from './codebase-routes.ts';
@@ -23,6 +24,7 @@ export interface QueryApiDeps {
   readonly bus: Pick<Bus, 'parked'>;
   readonly deliveries: DeliveryArchive;
   readonly projected: PositionSignal;
+  readonly checks: Pick<SourceChecks, 'kept'>;
   readonly door: HttpDoor;
   readonly access: Access;
   sleep(ms: number, signal: AbortSignal): Promise<void>;

@@ -3,5 +3,5 @@ import type { Flow } from '#shared/runtime/flow.ts';
 export const flow = {
   consumes: ['codebase.registered'],
   emits: ['hook.installed', 'hook.refused', 'gap.detected'],
-  reads: ['source-directory', 'codebase-stream', 'read-store', 'bus-parked'],
+  reads: ['source-directory', 'source-checks', 'codebase-stream', 'read-store', 'bus-parked'],
 } as const satisfies Flow;

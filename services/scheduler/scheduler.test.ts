@@ -52,6 +52,7 @@ function createWorld() {
     store: createMemoryReadStore({ position: BEGINNING, sources: [], codebases: [], versions: [], syncs: [], facts: [], progress: new Map(), unfolded: [] }),
     query: async () => [], metrics: createMetrics(), logger: createLogger('silent'), sleep,
     log, publicUrl: 'http://here', now: () => new Date(), openGitLab: () => fake,
+    checks: { claimDue: async () => undefined, keep: async () => undefined },
     bus: createLogBus({ log, store, logger: createLogger('silent'), now: () => new Date(), sleep }),
     sources: {
       access: async () => ({ baseUrl: 'http://gitlab', token: 't', caPem: undefined, proxyUrl: undefined }),

@@ -7,8 +7,9 @@ import { flow } from './flow.ts';
 import { createLooks } from './looks.ts';
 import { onCodebaseRegistered } from './on-codebase-registered.ts';
 import { poll, type PollDeps } from './poll.ts';
+import { recheckSources, type RecheckDeps } from './recheck-sources.ts';
 
-export interface SchedulerServiceDeps extends Omit<PollDeps, 'bus' | 'looks'> {
+export interface SchedulerServiceDeps extends Omit<PollDeps, 'bus' | 'looks'>, Omit<RecheckDeps, 'sources'> {
   readonly bus: Pick<Bus, 'consume' | 'parked' | 'workedUpTo'>;
   readonly query: Query;
 }
@@ -21,5 +22,6 @@ export async function start(deps: SchedulerServiceDeps, config: { readonly concu
     handle: (fact) => onCodebaseRegistered(deps, fact as Fact<'codebase.registered'>),
   }, stopping.signal);
   const polling = poll({ ...deps, looks: createLooks(deps.query) }, config.polling, stopping.signal);
-  return { name: 'scheduler', stop: async () => { stopping.abort(); await Promise.all([consuming, polling]); } };
+  const checking = recheckSources(deps, stopping.signal);
+  return { name: 'scheduler', stop: async () => { stopping.abort(); await Promise.all([consuming, polling, checking]); } };
 }

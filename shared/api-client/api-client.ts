@@ -3,10 +3,13 @@ import { codebaseDetail, codebasePage, codebaseRegistered, type CodebaseAnswer, 
 import { treePage, type TreePage } from '#schemas/api/content.ts';
 import { deliveryDetail, deliveryPage, type DeliveryDetail, type DeliverySummary } from '#schemas/api/deliveries.ts';
 import { eventPage, parkedList, redriven, type EventPage, type ParkedAnswer, type Redriven } from '#schemas/api/events.ts';
-import { sourceList, sourceRegistered, type SourceAnswer, type SourceRegisteredAnswer } from '#schemas/api/sources.ts';
+import {
+  gitlabGroupPage, gitlabProjectPage, manualHook, sourceCheck, sourceDetail, sourceList, sourceRegistered,
+  type GitLabGroupPage, type GitLabProjectPage, type ManualHook, type SourceAnswer, type SourceCheck, type SourceRegisteredAnswer,
+} from '#schemas/api/sources.ts';
 import { syncAnswer, syncList, syncRequestedAnswer, type SyncAnswer, type SyncRequestedAnswer } from '#schemas/api/syncs.ts';
 import { refList, versionList, type RefList, type VersionList } from '#schemas/api/versions.ts';
-import type { registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
+import type { checkSource, registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
 import { followLive, type LiveMessage, type LiveOptions } from './live.ts';
 import { createRequests } from './requests.ts';
 
@@ -39,6 +42,17 @@ export interface ApiClient {
   readonly url: string;
   sources(): Promise<readonly SourceAnswer[]>;
   addSource(body: z.input<typeof registerSource>): Promise<SourceRegisteredAnswer>;
+  source(id: string): Promise<SourceAnswer>;
+  /** What a GitLab says of a credential now; registers nothing. */
+  checkSource(body: z.input<typeof checkSource>): Promise<SourceCheck>;
+  /** The same of a source that is registered. */
+  recheckSource(id: string): Promise<SourceCheck>;
+  /** One page of the groups that the source's token sees, asked of GitLab now. */
+  gitlabGroups(id: string, filter?: { search?: string; after?: string; limit?: number }): Promise<GitLabGroupPage>;
+  /** One page of projects, newest active first; without a group, of those that the token's user is a member of. */
+  gitlabProjects(id: string, filter?: { group?: string | number; after?: string; limit?: number; membership?: boolean }): Promise<GitLabProjectPage>;
+  /** Address and secrets for a webhook made by hand. */
+  manualHook(id: string): Promise<ManualHook>;
   /** All of them, page by page. */
   codebases(): AsyncIterable<CodebaseSummary>;
   codebase(id: string): Promise<CodebaseDetail>;
@@ -77,6 +91,13 @@ export function createApiClient({ url, token }: { readonly url: string; readonly
     url: base,
     sources: async () => (await ask(sourceList, 'GET', '/v1/sources')).sources,
     addSource: (body) => ask(sourceRegistered, 'POST', '/v1/sources', { body }),
+
+    source: (id) => ask(sourceDetail, 'GET', `/v1/sources/${part(id)}`),
+    checkSource: (body) => ask(sourceCheck, 'POST', '/v1/source-checks', { body }),
+    recheckSource: (id) => ask(sourceCheck, 'GET', `/v1/sources/${part(id)}/check`),
+    gitlabGroups: (id, filter = {}) => ask(gitlabGroupPage, 'GET', `/v1/sources/${part(id)}/gitlab/groups${queryOf(filter)}`),
+    gitlabProjects: (id, filter = {}) => ask(gitlabProjectPage, 'GET', `/v1/sources/${part(id)}/gitlab/projects${queryOf(filter)}`),
+    manualHook: (id) => ask(manualHook, 'GET', `/v1/sources/${part(id)}/manual-hook`),
 
     async *codebases() {
       let next: string | null = `/v1/codebases?limit=${CODEBASES_A_PAGE}`;
