@@ -134,8 +134,8 @@ async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pi
   return {
     door, metrics,
     services: {
-      ingress: () => startIngress({ log, query, sources, vault, openGitLab, bus, door, access, logger, metrics, now, sleep }, { spoolDirectory: in_('spool'), spoolBytesMax: SPOOL_BYTES_MAX, publicUrl }),
-      scheduler: () => startScheduler({ log, sources, openGitLab, publicUrl, bus, now }, { concurrency: CONCURRENCY.scheduler }),
+      ingress: () => startIngress({ log, query, sources, store, vault, openGitLab, bus, door, access, logger, metrics, now, sleep }, { spoolDirectory: in_('spool'), spoolBytesMax: SPOOL_BYTES_MAX, publicUrl }),
+      scheduler: () => startScheduler({ log, sources, openGitLab, publicUrl, bus, logger, now, sleep }, { concurrency: CONCURRENCY.scheduler }),
       fetcher: async () => {
         // What a killed fetcher was packing is of no use to anybody.
         await rm(in_('work'), { recursive: true, force: true });

@@ -13,10 +13,16 @@ export const codebaseSummary = z.object({
   followed: followedRefs,
   /** Null until the first sync. */
   defaultRef: refName.nullable(),
-  hook: z.object({ state: z.enum(['pending', 'installed', 'refused']), reason: z.string().nullable(), isSigned: z.boolean().nullable() }),
+  hook: z.object({ state: z.enum(['pending', 'installed', 'refused', 'removed']), reason: z.string().nullable(), isSigned: z.boolean().nullable() }),
   registeredAt: apiTime,
   lastHintAt: apiTime.nullable(),
   lastObservedAt: apiTime.nullable(),
+  /** Archived: read, and synced no longer. Removed: only to be restored. */
+  state: z.enum(['active', 'archived', 'removed']),
+  /** Until when a removal can be undone; null for what is not removed. */
+  undoUntil: apiTime.nullable(),
+  /** Of what people decided about it: `If-Match: "<revision>"`. */
+  revision: z.int().min(0),
 });
 export type CodebaseSummary = z.infer<typeof codebaseSummary>;
 
@@ -44,7 +50,7 @@ export type RefList = z.infer<typeof refList>;
 export const versionList = z.object({
   versions: z.array(z.object({
     ref: refName,
-    state: z.enum(['stored', 'deleted']),
+    state: z.enum(['stored', 'deleted', 'unfollowed']),
     commit: objectId.nullable(),
     commitTime: apiTime.nullable(),
     tree: objectId.nullable(),
@@ -60,3 +66,16 @@ export type VersionList = z.infer<typeof versionList>;
 /** `POST /v1/codebases` */
 export const codebaseRegistered = z.object({ id: codebaseId, cause: factId, syncs: z.string() });
 export type CodebaseAnswer = z.infer<typeof codebaseRegistered>;
+
+/** What a command on a codebase answers. */
+export const codebaseChangedAnswer = z.object({
+  id: codebaseId,
+  state: z.enum(['active', 'archived', 'removed']),
+  followed: followedRefs,
+  revision: z.int().min(0),
+  undoUntil: apiTime.nullable(),
+  /** The fact that has GitLab looked at, and the syncs that follow from it; null when none do. */
+  cause: factId.nullable(),
+  syncs: z.string().nullable(),
+});
+export type CodebaseChangedAnswer = z.infer<typeof codebaseChangedAnswer>;

@@ -28,7 +28,7 @@ export const MAIN = 'refs/heads/main' as RefName;
 export const ZEROS = '0'.repeat(40);
 const PROJECT = 7 as GitLabProjectId;
 export const CODEBASE = codebaseIdOf(SOURCE, PROJECT);
-const ENDS = new Set(['codebase.stored', 'sync.skipped', 'ref.deleted', 'sync.failed']);
+const ENDS = new Set(['codebase.stored', 'sync.skipped', 'ref.deleted', 'ref.unfollowed', 'sync.failed']);
 const STATE_MS_MAX = 20_000;
 /** The bus's own rhythm: not a wait for anything that a test is about. */
 const HOUSEKEEPING_MS = new Set([250, 1_000]);
@@ -167,7 +167,7 @@ function createHeadsTable(): never {
   const rows = new Map<string, Record<string, unknown> & { position: Position }>();
   return (async (sql: string, values: readonly unknown[]) => {
     const [codebase, ref, commit_id, is_deleted, sync_id, position] = values as [CodebaseId, RefName, ObjectId, boolean, string, Position];
-    if (sql.startsWith('select')) return [...rows.values()].filter((row) => row['codebase_id'] === codebase);
+    if (sql.startsWith('select')) return [...rows.values()].filter((row) => row['codebase_id'] === codebase && row.position > (ref as string as Position));
     const before = rows.get(`${codebase} ${ref}`);
     if (before === undefined || before.position < position) rows.set(`${codebase} ${ref}`, { codebase_id: codebase, ref, commit_id, is_deleted, sync_id, position });
     return [];
@@ -231,7 +231,7 @@ function gitlabOf(gitlab: FakeGitLab): GitLab {
     head: async (_project, ref) => answer(`head ${ref}`, () => shown(ref)),
     heads: async () => answer('heads', () => [...gitlab.refs].map(([ref, commit]) => ({ ref: ref as RefName, commit }))),
     hasCommit: async (_project, commit) => answer(`commit ${commit}`, () => gitlab.objects.has(commit) && !gitlab.unknown.has(commit)),
-    version: notAsked, hooks: notAsked, createHook: notAsked, updateHook: notAsked,
+    version: notAsked, hooks: notAsked, createHook: notAsked, updateHook: notAsked, deleteHook: notAsked,
   };
 }
 

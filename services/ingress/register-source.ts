@@ -6,9 +6,9 @@ import { sourceIdOf, sourceStream } from '#schemas/ids.ts';
 import type { RegisterSource } from '#schemas/commands/commands.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
-import { Problem } from '#shared/runtime/problem.ts';
 import type { SecretVault } from '#shared/secrets/secret-vault.ts';
 import type { SourceRegistry } from '#shared/sources/source-directory.ts';
+import { keyReused } from './command-keys.ts';
 
 export interface CommandContext { readonly actor: Actor; readonly key: string }
 
@@ -40,9 +40,4 @@ export async function onRegisterSource(deps: RegisterSourceDeps, body: RegisterS
     if ((first as Fact<'source.registered'> | undefined)?.data.command.digest !== digest) throw keyReused(key);
   }
   return source;
-}
-
-/** One key, two bodies: one of the two requests is a mistake. */
-export function keyReused(key: string): Problem {
-  return new Problem(422, 'idempotency-key-reused', `The Idempotency-Key ${JSON.stringify(key)} was used before with another body. Take a new key for a new request.`);
 }

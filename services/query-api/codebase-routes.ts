@@ -1,11 +1,14 @@
 import { Router, type Request, type RequestHandler } from 'express';
 import { positionInside, positionOutside } from '#schemas/positions.ts';
+import { undoUntil } from '#shared/lifecycles/codebase-state.ts';
 import { ObjectDamaged } from '#shared/objects/object-reader.ts';
 import type { CodebaseView, VersionView } from '#shared/read-store/read-store.ts';
 import { Problem } from '#shared/runtime/problem.ts';
+import { codebaseFilterOf } from './codebase-filter.ts';
 import { bytesOf } from './path-bytes.ts';
 import { codebaseOf, fullName, receiptOf, resolveVersion } from './resolve-version.ts';
 import { sendFile, sendTree } from './send-content.ts';
+import { sendTagged } from './send-tagged.ts';
 import type { QueryApiDeps } from './service.ts';
 
 /** A page of a listing. */
@@ -20,18 +23,19 @@ export function codebaseRoutes(deps: Deps): Router {
 
   router.get('/v1/codebases', async (request, response) => {
     const limit = limitOf(request);
-    const found = await store.codebases({ after: textOf(request, 'after') ?? '', limit });
+    const filter = await codebaseFilterOf(store, (name) => textOf(request, name));
+    const found = await store.codebases({ after: textOf(request, 'after') ?? '', limit, ...filter.given });
     const last = found.at(-1);
-    const next = found.length === limit && last !== undefined ? `/v1/codebases?after=${last.id}&limit=${limit}` : null;
+    const next = found.length === limit && last !== undefined ? `/v1/codebases?after=${last.id}&limit=${limit}${filter.query}` : null;
     if (next !== null) response.setHeader('Link', `<${next}>; rel="next"`);
     response.json({ codebases: found.map((codebase) => summaryOf(codebase)), next });
   });
 
   router.get('/v1/codebases/:id', async (request, response) => {
-    const codebase = await codebaseOf(store, request.params['id']);
+    const codebase = await codebaseOf(store, request.params['id'], { orRemoved: true });
     const [refs, refsUnderWay, parked, unfolded] = await Promise.all([store.refs(codebase.id), store.refsUnderWay(codebase.id), deps.bus.parked({ key: codebase.id }), store.unfolded(codebase.id)]);
     const main = refs.find((ref) => ref.ref === codebase.defaultRef) ?? refs[0];
-    response.json({
+    sendTagged(response, codebase.revision, {
       ...summaryOf(codebase),
       refs: refs.length,
       head: main === undefined ? null : receiptOf(epoch, { codebase, version: main, refsUnderWay }),
@@ -86,9 +90,9 @@ export function contentRoutes(deps: Deps): RequestHandler {
   };
 }
 
-function summaryOf(codebase: CodebaseView) {
-  const { id, sourceId, gitlabProjectId, path, followed, defaultRef, hook, registeredAt, lastHintAt, lastObservedAt } = codebase;
-  return { id, sourceId, gitlabProjectId, path, followed, defaultRef, hook, registeredAt, lastHintAt, lastObservedAt };
+export function summaryOf(codebase: CodebaseView) {
+  const { id, sourceId, gitlabProjectId, path, followed, defaultRef, hook, registeredAt, lastHintAt, lastObservedAt, state, removedAt, revision } = codebase;
+  return { id, sourceId, gitlabProjectId, path, followed, defaultRef, hook, registeredAt, lastHintAt, lastObservedAt, state, undoUntil: state === 'removed' && removedAt !== null ? undoUntil(removedAt) : null, revision };
 }
 
 const versionOf = (epoch: string, version: VersionView) => ({ ...version, position: positionOutside(epoch, version.position) });

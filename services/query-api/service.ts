@@ -9,6 +9,7 @@ import type { HttpDoor } from '#shared/runtime/http-door.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import { codebaseRoutes, contentRoutes } from './codebase-routes.ts';
 import { eventRoutes } from './event-routes.ts';
+import { projectRoutes } from './project-routes.ts';
 
 export interface QueryApiDeps {
   readonly store: ReadStore;
@@ -31,5 +32,6 @@ export async function start(deps: QueryApiDeps): Promise<RunningService> {
   deps.door.use(contentRoutes(withEpoch));
   deps.door.use(codebaseRoutes(withEpoch));
   deps.door.use(eventRoutes(withEpoch));
+  deps.door.use(projectRoutes(withEpoch));
   return { name: 'query-api', stop: () => Promise.resolve() };
 }

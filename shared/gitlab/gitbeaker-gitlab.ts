@@ -93,6 +93,7 @@ export function createGitbeakerGitLab(access: GitLabAccess, options: GitbeakerOp
     createHook: (project, hook) => writeHook(api, access, hook, `create a webhook of project ${project}`, (fields) => api.hooks.add(project, hook.url, fields)),
     updateHook: (project, hookId, hook) =>
       writeHook(api, access, hook, `update webhook ${hookId} of project ${project}`, (fields) => api.hooks.edit(project, hookId, hook.url, fields)),
+    deleteHook: (project, hookId) => answerTo(`delete webhook ${hookId} of project ${project}`, async () => void (await api.hooks.remove(project, hookId))),
   };
 }
 

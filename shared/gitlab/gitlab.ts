@@ -72,6 +72,8 @@ export interface GitLab {
   hooks(project: GitLabProjectId): Promise<Answer<readonly GitLabHook[]>>;
   createHook(project: GitLabProjectId, hook: WantedHook): Promise<Answer<GitLabHook>>;
   updateHook(project: GitLabProjectId, hookId: number, hook: WantedHook): Promise<Answer<GitLabHook>>;
+  /** Absent when it, or the project, is not there. */
+  deleteHook(project: GitLabProjectId, hookId: number): Promise<Answer<void>>;
 }
 
 export type OpenGitLab = (access: GitLabAccess) => GitLab;
