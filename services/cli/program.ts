@@ -2,9 +2,12 @@ import { Command } from 'commander';
 import { withCommonFlags } from './connection-flags.ts';
 import type { CliContext } from './context.ts';
 import { addCodebaseCommands } from './commands/codebase.ts';
+import { addCodebaseLifecycle } from './commands/codebase-lifecycle.ts';
 import { addContentCommands } from './commands/content.ts';
 import { addParkedCommands } from './commands/parked.ts';
+import { addProjectCommands } from './commands/project.ts';
 import { addSourceCommands } from './commands/source.ts';
+import { addSourceLifecycle } from './commands/source-lifecycle.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addSyncCommand } from './commands/sync.ts';
 import { addTailCommand } from './commands/tail.ts';
@@ -42,8 +45,9 @@ export function createProgram(context: CliContext): Command {
     .option('--once', 'end after the show').option('--repo <path>', 'show this repository')
     .description('see it work: a simulated GitLab, an engine, and a real push')
     .action(async (_words: string[], _flags: object, command: Command) => { context.exitCode = await options.demo(wordsBehind(command, options.argv)); });
-  addSourceCommands(program, context);
-  addCodebaseCommands(program, context);
+  addSourceLifecycle(addSourceCommands(program, context), context);
+  addCodebaseLifecycle(addCodebaseCommands(program, context), context);
+  addProjectCommands(program, context);
   addSyncCommand(program, context);
   addStatusCommand(program, context);
   addContentCommands(program, context);

@@ -60,6 +60,8 @@ export interface World {
   /** Whether scanner and storage-writer do their part. */
   isStoring: boolean;
   register(followed?: { branches: string[]; tags: string[] }): Promise<FactId>;
+  /** What people decide behind that, at whatever revision. */
+  decide(type: 'codebase.registered' | 'codebase.changed' | 'codebase.archived' | 'codebase.restored' | 'codebase.removed' | 'codebase.deleted', data?: object): Promise<FactId>;
   push(ref: string, before: string | null, after: string | null, more?: RefHint[]): Promise<FactId>;
   request(ref: RefName | null): Promise<FactId>;
   /** What became of a cause for a ref, once it has ended. */
@@ -99,6 +101,13 @@ export async function createWorld(): Promise<World> {
       type: 'codebase.registered',
       data: { codebaseId: CODEBASE, sourceId: SOURCE, gitlabProjectId: PROJECT, path: 'a/b', followed, command: { id: 'x', digest: '0'.repeat(64) } },
     }),
+    async decide(type, data = {}) {
+      const stream = codebaseStream(CODEBASE);
+      const made = { codebaseId: CODEBASE, ...(type === 'codebase.deleted' ? {} : { command: { id: randomUUID(), digest: '0'.repeat(64) } }), ...data };
+      const fact = newFact({ type, data: made as never, key: CODEBASE, actor: { kind: 'token', id: 't' }, correlationId: 'x', causationId: null, time: now() });
+      await log.append(stream, (await log.readStream(stream, { limit: 500 })).length - 1, [fact]);
+      return fact.id;
+    },
     push: (ref, before, after, more = []) => add(`delivery-${randomUUID()}-${randomUUID()}` as StreamName, {
       type: 'push.received',
       data: { deliveryId: randomUUID(), sourceId: SOURCE, codebaseId: CODEBASE, gitlabProjectId: PROJECT, refs: [{ ref: ref as RefName, before, after }, ...more], body: { bytes: 1, sha256: '0'.repeat(64) } },

@@ -5,6 +5,7 @@ import { eventPage, parkedList, redriven, type EventPage, type ParkedAnswer, typ
 import { sourceList, sourceRegistered, type SourceAnswer, type SourceRegisteredAnswer } from '#schemas/api/sources.ts';
 import { syncAnswer, syncList, syncRequestedAnswer, type SyncAnswer, type SyncRequestedAnswer } from '#schemas/api/syncs.ts';
 import type { registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
+import { createLifecycleCalls, type LifecycleCalls } from './lifecycle-calls.ts';
 import { followLive, type LiveMessage, type LiveOptions } from './live.ts';
 import { createRequests } from './requests.ts';
 
@@ -26,12 +27,12 @@ export interface FileAnswer {
 }
 
 /** Every call @throws ApiProblem | EngineUnreachable | UnexpectedAnswer. */
-export interface ApiClient {
+export interface ApiClient extends LifecycleCalls {
   readonly url: string;
   sources(): Promise<readonly SourceAnswer[]>;
   addSource(body: z.input<typeof registerSource>): Promise<SourceRegisteredAnswer>;
-  /** All of them, page by page. */
-  codebases(): AsyncIterable<CodebaseSummary>;
+  /** All of them, page by page; active and archived ones unless said. */
+  codebases(filter?: { project?: string; source?: string; state?: 'active' | 'archived' | 'removed' }): AsyncIterable<CodebaseSummary>;
   codebase(id: string): Promise<CodebaseDetail>;
   addCodebase(body: { sourceId: string } & Omit<z.input<typeof registerCodebase>, 'sourceId'>): Promise<CodebaseAnswer>;
   requestSync(id: string, body?: z.input<typeof requestSync>): Promise<SyncRequestedAnswer>;
@@ -57,11 +58,12 @@ export function createApiClient({ url, token }: { readonly url: string; readonly
 
   return {
     url: base,
+    ...createLifecycleCalls({ ask }),
     sources: async () => (await ask(sourceList, 'GET', '/v1/sources')).sources,
     addSource: (body) => ask(sourceRegistered, 'POST', '/v1/sources', { body }),
 
-    async *codebases() {
-      let next: string | null = `/v1/codebases?limit=${CODEBASES_A_PAGE}`;
+    async *codebases(filter = {}) {
+      let next: string | null = `/v1/codebases${queryOf({ limit: CODEBASES_A_PAGE, ...filter })}`;
       while (next !== null) {
         const page: z.output<typeof codebasePage> = await ask(codebasePage, 'GET', next);
         yield* page.codebases;
