@@ -8,6 +8,8 @@ import { Unavailable } from '#shared/runtime/unavailable.ts';
 
 export interface KnownCodebases {
   standing(codebase: CodebaseId): Promise<Standing | 'unregistered' | 'unknown'>;
+  /** Something was decided about it here. */
+  forget(codebase: CodebaseId): void;
 }
 
 /** A silent log must not hold a delivery: it is taken all the same. */
@@ -22,6 +24,8 @@ export function createKnownCodebases({ log, now }: { readonly log: Pick<EventLog
   const active = new Map<CodebaseId, number>();
 
   return {
+    forget: (codebase) => void active.delete(codebase),
+
     async standing(codebase) {
       const since = active.get(codebase);
       if (since !== undefined && now().getTime() - since < FRESH_MS) return 'active';

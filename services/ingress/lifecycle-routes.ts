@@ -11,9 +11,13 @@ import { onChangeProject, onCreateProject, type ProjectCommand } from './change-
 import { onChangeSource, onRemoveSource, type ChangeSourceDeps } from './change-source.ts';
 import type { Outcome } from './decide.ts';
 import { ifMatchOf, tagOf } from './if-match.ts';
+import type { KnownCodebases } from './known-codebases.ts';
 import type { CommandContext } from './register-source.ts';
 
-export type LifecycleDeps = ChangeCodebaseDeps & ChangeSourceDeps;
+export interface LifecycleDeps extends ChangeCodebaseDeps, ChangeSourceDeps {
+  readonly sources: ChangeCodebaseDeps['sources'] & ChangeSourceDeps['sources'];
+  readonly codebases: Pick<KnownCodebases, 'forget'>;
+}
 
 /** What people decide about sources, projects and codebases that are there. Each answers with the ETag that it leads to. */
 export function lifecycleRoutes(deps: LifecycleDeps): Router {
@@ -41,15 +45,17 @@ function projectRoutes(deps: LifecycleDeps, router: Router): void {
   router.post('/v1/projects/:id/archive', (request, response) => change(request, response, only(request, { kind: 'archive' })));
   router.post('/v1/projects/:id/restore', (request, response) => change(request, response, only(request, { kind: 'restore' })));
   router.delete('/v1/projects/:id', (request, response) => change(request, response, only(request, { kind: 'remove' })));
-  router.put('/v1/projects/:id/codebases/:codebase', (request, response) => change(request, response, () => ({ kind: 'add-codebase', codebase: codebaseIn(request) })));
-  router.delete('/v1/projects/:id/codebases/:codebase', (request, response) => change(request, response, () => ({ kind: 'remove-codebase', codebase: codebaseIn(request) })));
+  router.put('/v1/projects/:id/codebases/:codebase', (request, response) => change(request, response, only(request, { kind: 'add-codebase', codebase: codebaseIn(request) })));
+  router.delete('/v1/projects/:id/codebases/:codebase', (request, response) => change(request, response, only(request, { kind: 'remove-codebase', codebase: codebaseIn(request) })));
 }
 
 function codebaseRoutes(deps: LifecycleDeps, router: Router): void {
   const change = async (request: Request, response: Response, command: () => CodebaseCommand) => {
     const context = contextOf(request, response);
     const id = idOf(request, 'id', { schema: codebaseId, what: 'codebase' });
-    sendCodebase(response, await onChangeCodebase(deps, id, { ...context, ifMatch: ifMatchOf(request), command: command() }));
+    const outcome = await onChangeCodebase(deps, id, { ...context, ifMatch: ifMatchOf(request), command: command() });
+    deps.codebases.forget(id);
+    sendCodebase(response, outcome);
   };
   router.patch('/v1/codebases/:id', (request, response) => change(request, response, () => ({ kind: 'follow', ...parseBody(changeCodebase, request.body) })));
   router.post('/v1/codebases/:id/archive', (request, response) => change(request, response, only(request, { kind: 'archive' })));

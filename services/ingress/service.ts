@@ -87,7 +87,7 @@ export async function start(deps: IngressDeps, config: IngressConfig): Promise<R
     if (facts === 0) throw new Problem(404, 'nothing-parked', `Nothing of key ${JSON.stringify(key)} is parked in group ${JSON.stringify(group)}. GET /v1/parked lists what is.`);
     response.status(202).json({ group, key, facts });
   });
-  router.use(lifecycleRoutes(deps));
+  router.use(lifecycleRoutes({ ...deps, codebases }));
   deps.door.use(router);
 
   await withDeadline(deliveries.prepareMonths(now()), { ms: MONTHS_FIRST_MS_MAX, dependency: 'database' }).catch((error: unknown) => logger.warn({ error }, 'the partitions of deliveries wait for the database'));
