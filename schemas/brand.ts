@@ -13,6 +13,10 @@ export type CodebaseId = Brand<string, 'CodebaseId'>;
 /** UUIDv5(source id, GitLab project id): nobody needs to look it up. */
 export const codebaseId = branded<z.ZodUUID, 'CodebaseId'>(z.uuid());
 
+export type ProjectId = Brand<string, 'ProjectId'>;
+/** Of a project of ours, a group of codebases; not GitLab's. */
+export const projectId = branded<z.ZodUUID, 'ProjectId'>(z.uuid());
+
 export type SyncId = Brand<string, 'SyncId'>;
 /** UUIDv5(cause's id, codebase, ref). */
 export const syncId = branded<z.ZodUUID, 'SyncId'>(z.uuid());

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { v5 } from 'uuid';
-import type { CodebaseId, FactId, GitLabProjectId, ObjectId, RefName, SourceId, StreamName, SyncId } from './brand.ts';
+import type { CodebaseId, FactId, GitLabProjectId, ObjectId, ProjectId, RefName, SourceId, StreamName, SyncId } from './brand.ts';
 
 // Ids that follow from others, so that nobody needs to look them up, and doing a thing twice makes the same id twice.
 
@@ -12,6 +12,7 @@ export const syncIdOf = (cause: FactId, codebase: CodebaseId, ref: RefName) => v
 
 /** What a person makes under an Idempotency-Key has the id that follows from both. */
 export const sourceIdOf = (actorId: string, idempotencyKey: string) => v5(`source\n${actorId}\n${idempotencyKey}`, COMMANDS) as SourceId;
+export const projectIdOf = (actorId: string, idempotencyKey: string) => v5(`project\n${actorId}\n${idempotencyKey}`, COMMANDS) as ProjectId;
 const COMMANDS = '7d3f0b1e-9a55-4c0e-8d52-0f6c1f4ab1d9';
 
 /** A command that may be repeated before anybody has seen it makes the same fact each time. */
@@ -32,6 +33,7 @@ export const gapStream = (key: string) => `command-scheduler-${key}` as StreamNa
 
 export const syncStream = (sync: SyncId) => `sync-${sync}` as StreamName;
 export const codebaseStream = (codebase: CodebaseId) => `codebase-${codebase}` as StreamName;
+export const projectStream = (project: ProjectId) => `project-${project}` as StreamName;
 export const sourceStream = (source: SourceId) => `source-${source}` as StreamName;
 
 /** A key that is not a UUID enters a stream's name as its SHA-256: any bytes, one length. */

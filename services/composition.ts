@@ -143,7 +143,7 @@ async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pi
   return {
     door, metrics,
     services: {
-      ingress: () => startIngress({ log, query, sources, checks, vault, openGitLab, bus, door, access, logger, metrics, now, sleep }, { spoolDirectory: in_('spool'), spoolBytesMax: SPOOL_BYTES_MAX, publicUrl }),
+      ingress: () => startIngress({ log, query, sources, checks, store, vault, openGitLab, bus, door, access, logger, metrics, now, sleep }, { spoolDirectory: in_('spool'), spoolBytesMax: SPOOL_BYTES_MAX, publicUrl }),
       scheduler: () => startScheduler({ log, sources, checks, openGitLab, publicUrl, bus, store, query, metrics, logger, now, sleep }, { concurrency: CONCURRENCY.scheduler, polling: settings.polling }),
       fetcher: async () => {
         // What a killed fetcher was packing is of no use to anybody.

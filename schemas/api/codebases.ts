@@ -13,7 +13,7 @@ export const codebaseSummary = z.object({
   followed: followedRefs,
   /** Null until the first sync. */
   defaultRef: refName.nullable(),
-  hook: z.object({ state: z.enum(['pending', 'installed', 'refused']), reason: z.string().nullable(), isSigned: z.boolean().nullable() }),
+  hook: z.object({ state: z.enum(['pending', 'installed', 'refused', 'removed']), reason: z.string().nullable(), isSigned: z.boolean().nullable() }),
   registeredAt: apiTime,
   lastHintAt: apiTime.nullable(),
   lastObservedAt: apiTime.nullable(),
@@ -22,6 +22,12 @@ export const codebaseSummary = z.object({
   lastLook: lastLook.nullable(),
   /** Why the installed webhook does not work, as far as known. */
   hookTrouble: z.string().nullable(),
+  /** Archived: read, and synced no longer. Removed: only to be restored. */
+  state: z.enum(['active', 'archived', 'removed']),
+  /** Until when a removal can be undone; null for what is not removed. */
+  undoUntil: apiTime.nullable(),
+  /** Of what people decided about it: `If-Match: "<revision>"`. */
+  revision: z.int().min(0),
 });
 export type CodebaseSummary = z.infer<typeof codebaseSummary>;
 
@@ -41,3 +47,16 @@ export type CodebaseDetail = z.infer<typeof codebaseDetail>;
 /** `POST /v1/codebases` */
 export const codebaseRegistered = z.object({ id: codebaseId, cause: factId, syncs: z.string() });
 export type CodebaseAnswer = z.infer<typeof codebaseRegistered>;
+
+/** What a command on a codebase answers. */
+export const codebaseChangedAnswer = z.object({
+  id: codebaseId,
+  state: z.enum(['active', 'archived', 'removed']),
+  followed: followedRefs,
+  revision: z.int().min(0),
+  undoUntil: apiTime.nullable(),
+  /** The fact that has GitLab looked at, and the syncs that follow from it; null when none do. */
+  cause: factId.nullable(),
+  syncs: z.string().nullable(),
+});
+export type CodebaseChangedAnswer = z.infer<typeof codebaseChangedAnswer>;

@@ -19,6 +19,8 @@ export const sourceToken = z.object({
 /** `GET /v1/sources/{id}` */
 export const sourceDetail = z.object({
   id: sourceId, name: z.string(), baseUrl: z.string(), registeredAt: apiTime,
+  /** Of what people decided about it: `If-Match: "<revision>"`. */
+  revision: z.int().min(0),
   token: sourceToken.nullable().default(null),
   check: z.object({ state: z.enum(['ok', 'refused', 'unreachable', 'unknown']) }).default({ state: 'unknown' }),
 });
@@ -108,3 +110,9 @@ export type GitLabProjectPage = z.infer<typeof gitlabProjectPage>;
 /** `GET /v1/sources/{id}/manual-hook`: for a webhook made by hand. The one answer that holds these secrets. */
 export const manualHook = z.object({ url: z.string(), secretToken: z.string(), signingToken: z.string(), triggers: z.array(z.string()), where: z.string() });
 export type ManualHook = z.infer<typeof manualHook>;
+
+/** `PATCH`, `DELETE /v1/sources/{id}`: which of its settings were changed, never to what. */
+export const sourceChangedAnswer = z.object({
+  id: sourceId, name: z.string(), state: z.enum(['active', 'removed']), revision: z.int().min(0), changed: z.array(z.enum(['name', 'token', 'ca', 'proxy'])),
+});
+export type SourceChangedAnswer = z.infer<typeof sourceChangedAnswer>;

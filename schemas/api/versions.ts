@@ -56,7 +56,7 @@ export type RefList = z.infer<typeof refList>;
 export const versionList = z.object({
   versions: z.array(z.object({
     ref: refName,
-    state: z.enum(['stored', 'deleted']),
+    state: z.enum(['stored', 'deleted', 'unfollowed']),
     commit: objectId.nullable(),
     commitTime: apiTime.nullable(),
     tree: objectId.nullable(),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { gitlabProjectId, refName, sourceId } from '../brand.ts';
 import { followedRefs } from '../events/codebase-registered.ts';
+import { projectName } from '../events/project-created.ts';
 
 /** How to reach a GitLab, and be let in. */
 const sourceAccess = {
@@ -44,3 +45,23 @@ export type RegisterCodebase = z.infer<typeof registerCodebase>;
 /** `POST /v1/codebases/{id}/syncs`: without a ref, every followed one. */
 export const requestSync = z.strictObject({ ref: refName.optional() });
 export type RequestSync = z.infer<typeof requestSync>;
+
+/** `PATCH /v1/sources/{id}`: what is not named stays; null takes an authority or a proxy away. */
+export const changeSource = z.strictObject({
+  name: registerSource.shape.name,
+  token: registerSource.shape.token.optional(),
+  caPem: z.string().max(200_000).nullable().optional(),
+  proxyUrl: z.url({ protocol: /^https?$/ }).max(2_000).nullable().optional(),
+});
+export type ChangeSource = z.infer<typeof changeSource>;
+
+/** `PATCH /v1/codebases/{id}` */
+export const changeCodebase = z.strictObject({ followed: followedRefs });
+export type ChangeCodebase = z.infer<typeof changeCodebase>;
+
+/** `POST /v1/projects`, `PATCH /v1/projects/{id}` */
+export const nameProject = z.strictObject({ name: projectName });
+export type NameProject = z.infer<typeof nameProject>;
+
+/** Commands that are all said by their address: archive, restore, remove, add and remove a codebase. */
+export const nothingMore = z.strictObject({});

@@ -15,6 +15,22 @@ import { sourceRegistered } from './source-registered.ts';
 import { syncFailed } from './sync-failed.ts';
 import { syncRequested } from './sync-requested.ts';
 import { syncSkipped } from './sync-skipped.ts';
+import { codebaseArchived } from './codebase-archived.ts';
+import { codebaseChanged } from './codebase-changed.ts';
+import { codebaseDeleted } from './codebase-deleted.ts';
+import { codebaseRemoved } from './codebase-removed.ts';
+import { codebaseRestored } from './codebase-restored.ts';
+import { hookRemoved } from './hook-removed.ts';
+import { projectArchived } from './project-archived.ts';
+import { projectCodebaseAdded } from './project-codebase-added.ts';
+import { projectCodebaseRemoved } from './project-codebase-removed.ts';
+import { projectCreated } from './project-created.ts';
+import { projectRemoved } from './project-removed.ts';
+import { projectRenamed } from './project-renamed.ts';
+import { projectRestored } from './project-restored.ts';
+import { refUnfollowed } from './ref-unfollowed.ts';
+import { sourceChanged } from './source-changed.ts';
+import { sourceRemoved } from './source-removed.ts';
 
 /** Every kind of fact there is. The only list: types, parsers, JSON Schema, samples and flow tests are made from it. */
 export const FACTS = [
@@ -22,6 +38,8 @@ export const FACTS = [
   pushReceived, deliveryIgnored, gitlabHinted, syncRequested, gapDetected,
   codebaseFetched, codebaseScanned, codebaseStored,
   syncSkipped, refDeleted, syncFailed,
+  sourceChanged, sourceRemoved, codebaseChanged, codebaseArchived, codebaseRestored, codebaseRemoved, codebaseDeleted, hookRemoved, refUnfollowed,
+  projectCreated, projectRenamed, projectArchived, projectRestored, projectRemoved, projectCodebaseAdded, projectCodebaseRemoved,
 ] as const;
 
 type Definition = (typeof FACTS)[number];

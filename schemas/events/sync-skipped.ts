@@ -10,7 +10,7 @@ export const syncSkipped = defineFact({
   streamPrefixes: ['sync-'],
   data: z.object({
     ...syncOf,
-    reason: z.enum(['up-to-date', 'newer-hint', 'not-followed', 'nothing-there']),
+    reason: z.enum(['up-to-date', 'newer-hint', 'not-followed', 'nothing-there', 'codebase-archived', 'codebase-removed']),
     /** The sync that brought, or will bring, what this cause asked for. */
     coveredBy: syncId.nullable(),
     commit: objectId.nullable(),

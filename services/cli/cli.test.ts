@@ -11,7 +11,7 @@ const { folder, remove } = temporaryFolder();
 beforeEach(async () => {
   engine = await scriptedEngine();
   engine.answer('GET /v1/codebases?limit=1000', { codebases: [codebaseAnswer()], next: null });
-  engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://gitlab.example.com', registeredAt: TIME }] });
+  engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://gitlab.example.com', registeredAt: TIME, revision: 0 }] });
 });
 afterEach(() => engine.stop());
 afterAll(remove);

@@ -1,4 +1,5 @@
 import type { CodebaseSummary } from '#schemas/api/codebases.ts';
+import type { ProjectSummary } from '#schemas/api/projects.ts';
 import type { SourceAnswer } from '#schemas/api/sources.ts';
 import type { ApiClient } from '#shared/api-client/api-client.ts';
 import { CliError, EXIT } from './exit-codes.ts';
@@ -40,6 +41,19 @@ export async function findSource(client: Pick<ApiClient, 'sources'>, given: stri
   if (named[0] !== undefined) return named[0];
   const near = nearestName(given, all.map((one) => one.name));
   throw new CliError(EXIT.failed, `There is no source ${quoted(given)}.${near === undefined ? '' : ` Did you mean ${quoted(near)}?`} "tekai source ls" lists them.`);
+}
+
+/** A project of ours by its id or name. @throws CliError */
+export async function findProject(client: Pick<ApiClient, 'projects'>, given: string, { orRemoved = false } = {}): Promise<ProjectSummary> {
+  const all: ProjectSummary[] = [];
+  for await (const one of client.projects()) all.push(one);
+  if (orRemoved) for await (const one of client.projects({ state: 'removed' })) all.push(one);
+  const found = all.filter((one) => one.id === given.toLowerCase());
+  const named = found.length > 0 ? found : all.filter((one) => one.name.toLowerCase() === given.toLowerCase());
+  if (named.length > 1) throw new CliError(EXIT.failed, `Several projects are called ${quoted(given)}. Say which by its id:\n${named.slice(0, CANDIDATES_SHOWN).map((one) => `  ${one.id}  ${one.state}`).join('\n')}`);
+  if (named[0] !== undefined) return named[0];
+  const near = nearestName(given, all.map((one) => one.name));
+  throw new CliError(EXIT.failed, `There is no project ${quoted(given)}.${near === undefined ? '' : ` Did you mean ${quoted(near)}?`} "tekai project ls" lists them; "tekai project add <name>" begins one.`);
 }
 
 function severalFound(given: string, found: readonly CodebaseSummary[]): CliError {

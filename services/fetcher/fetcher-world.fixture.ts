@@ -28,7 +28,7 @@ export const MAIN = 'refs/heads/main' as RefName;
 export const ZEROS = '0'.repeat(40);
 const PROJECT = 7 as GitLabProjectId;
 export const CODEBASE = codebaseIdOf(SOURCE, PROJECT);
-const ENDS = new Set(['codebase.stored', 'sync.skipped', 'ref.deleted', 'sync.failed']);
+const ENDS = new Set(['codebase.stored', 'sync.skipped', 'ref.deleted', 'ref.unfollowed', 'sync.failed']);
 const STATE_MS_MAX = 20_000;
 /** The bus's own rhythm: not a wait for anything that a test is about. */
 const HOUSEKEEPING_MS = new Set([250, 1_000]);
@@ -60,6 +60,8 @@ export interface World {
   /** Whether scanner and storage-writer do their part. */
   isStoring: boolean;
   register(followed?: { branches: string[]; tags: string[] }): Promise<FactId>;
+  /** What people decide behind that, at whatever revision. */
+  decide(type: 'codebase.registered' | 'codebase.changed' | 'codebase.archived' | 'codebase.restored' | 'codebase.removed' | 'codebase.deleted', data?: object): Promise<FactId>;
   push(ref: string, before: string | null, after: string | null, more?: RefHint[]): Promise<FactId>;
   request(ref: RefName | null): Promise<FactId>;
   /** What became of a cause for a ref, once it has ended. */
@@ -99,6 +101,13 @@ export async function createWorld(): Promise<World> {
       type: 'codebase.registered',
       data: { codebaseId: CODEBASE, sourceId: SOURCE, gitlabProjectId: PROJECT, path: 'a/b', followed, command: { id: 'x', digest: '0'.repeat(64) } },
     }),
+    async decide(type, data = {}) {
+      const stream = codebaseStream(CODEBASE);
+      const made = { codebaseId: CODEBASE, ...(type === 'codebase.deleted' ? {} : { command: { id: randomUUID(), digest: '0'.repeat(64) } }), ...data };
+      const fact = newFact({ type, data: made as never, key: CODEBASE, actor: { kind: 'token', id: 't' }, correlationId: 'x', causationId: null, time: now() });
+      await log.append(stream, (await log.readStream(stream, { limit: 500 })).length - 1, [fact]);
+      return fact.id;
+    },
     push: (ref, before, after, more = []) => add(`delivery-${randomUUID()}-${randomUUID()}` as StreamName, {
       type: 'push.received',
       data: { deliveryId: randomUUID(), sourceId: SOURCE, codebaseId: CODEBASE, gitlabProjectId: PROJECT, refs: [{ ref: ref as RefName, before, after }, ...more], body: { bytes: 1, sha256: '0'.repeat(64) } },
@@ -167,7 +176,7 @@ function createHeadsTable(): never {
   const rows = new Map<string, Record<string, unknown> & { position: Position }>();
   return (async (sql: string, values: readonly unknown[]) => {
     const [codebase, ref, commit_id, is_deleted, sync_id, position] = values as [CodebaseId, RefName, ObjectId, boolean, string, Position];
-    if (sql.startsWith('select')) return [...rows.values()].filter((row) => row['codebase_id'] === codebase);
+    if (sql.startsWith('select')) return [...rows.values()].filter((row) => row['codebase_id'] === codebase && row.position > (ref as string as Position));
     const before = rows.get(`${codebase} ${ref}`);
     if (before === undefined || before.position < position) rows.set(`${codebase} ${ref}`, { codebase_id: codebase, ref, commit_id, is_deleted, sync_id, position });
     return [];
@@ -231,7 +240,7 @@ function gitlabOf(gitlab: FakeGitLab): GitLab {
     head: async (_project, ref) => answer(`head ${ref}`, () => shown(ref)),
     heads: async () => answer('heads', () => [...gitlab.refs].map(([ref, commit]) => ({ ref: ref as RefName, commit }))),
     hasCommit: async (_project, commit) => answer(`commit ${commit}`, () => gitlab.objects.has(commit) && !gitlab.unknown.has(commit)),
-    version: notAsked, tokenSelf: notAsked, currentUser: notAsked, groups: notAsked, projects: notAsked, hooks: notAsked, createHook: notAsked, updateHook: notAsked, testHook: notAsked,
+    version: notAsked, tokenSelf: notAsked, currentUser: notAsked, groups: notAsked, projects: notAsked, hooks: notAsked, createHook: notAsked, updateHook: notAsked, testHook: notAsked, deleteHook: notAsked,
   };
 }
 

@@ -1,7 +1,7 @@
 import type { RefName, SyncId } from '#schemas/brand.ts';
 import { syncIdOf } from '#schemas/ids.ts';
 import { PackTooLarge } from '#shared/gitlab/git-transport.ts';
-import { CODEBASE, createWorld, MAIN, until, ZEROS, type World } from './fetcher-world.fixture.ts';
+import { CODEBASE, createWorld, MAIN, SOURCE, until, ZEROS, type World } from './fetcher-world.fixture.ts';
 
 let world: World;
 beforeEach(async () => { world = await createWorld(); });
@@ -324,4 +324,56 @@ test('behind a sync whose storing is parked, the fetcher parks too, and says so'
   expect((await world.bus.parked()).find(({ group }) => group === 'fetcher')?.reason).toContain('parked');
   stopping.abort();
   await storing;
+});
+
+describe('what people decided is obeyed:', () => {
+  const skipped = (facts: readonly { type: string; data: object }[], reason: string) => ofType(facts, 'sync.skipped').filter((fact) => (fact.data as { reason: string }).reason === reason);
+
+  test.each([['codebase.archived', 'codebase-archived'], ['codebase.removed', 'codebase-removed']] as const)('after %s GitLab is not asked, and every cause ends as skipped; restored, what was missed is brought', async (type, reason) => {
+    const first = await following();
+    await world.decide(type);
+    const asked = world.gitlab.asked.length;
+    const second = world.gitlab.commit('second');
+    world.gitlab.refs.set(MAIN, second);
+    expect(await world.ended(await world.push(MAIN, first, second))).toMatchObject({ type: 'sync.skipped', data: { reason, observedAt: null } });
+    expect(await world.ended(await world.request(null))).toMatchObject({ type: 'sync.skipped', data: { reason } });
+    expect(world.gitlab.asked).toHaveLength(asked);
+    expect(await world.ended(await world.decide('codebase.restored'))).toMatchObject({ type: 'codebase.stored', data: { commit: second } });
+    expect(skipped(await world.syncFacts(), reason)).toHaveLength(2);
+  });
+
+  test('a ref that is followed no longer is told as that, once; followed again, it is brought anew', async () => {
+    const first = await following();
+    world.gitlab.refs.set(FEATURE, first);
+    await world.ended(await world.push(FEATURE, ZEROS, first), FEATURE);
+    const changed = await world.decide('codebase.changed', { followed: { branches: ['main'], tags: [] } });
+    expect(await world.ended(changed, FEATURE)).toMatchObject({ type: 'ref.unfollowed', data: { lastCommit: first } });
+    expect(await world.ended(changed)).toMatchObject({ type: 'sync.skipped', data: { reason: 'up-to-date' } });
+    expect(await world.ended(await world.push(FEATURE, first, first), FEATURE)).toMatchObject({ type: 'sync.skipped', data: { reason: 'not-followed' } });
+    const again = await world.decide('codebase.changed', { followed: { branches: ['*'], tags: [] } });
+    expect(await world.ended(again, FEATURE)).toMatchObject({ type: 'codebase.stored', data: { commit: first } });
+  });
+
+  test('registered again after its deletion, it begins anew: what was known of its refs counts for nothing', async () => {
+    const first = await following();
+    await world.decide('codebase.removed');
+    await world.decide('codebase.deleted');
+    expect(await world.ended(await world.push(MAIN, ZEROS, first))).toMatchObject({ type: 'sync.skipped', data: { reason: 'codebase-removed' } });
+    const anew = await world.decide('codebase.registered', { sourceId: SOURCE, gitlabProjectId: 7, path: 'a/b', followed: { branches: ['*'], tags: [] } });
+    expect(await world.ended(anew)).toMatchObject({ type: 'codebase.stored', data: { commit: first } });
+  });
+
+  test('archived while a sync is under way: that one goes on to its end, the next is skipped', async () => {
+    const first = await following();
+    world.isStoring = false;
+    const second = world.gitlab.commit('second');
+    world.gitlab.refs.set(MAIN, second);
+    const cause = await world.push(MAIN, first, second);
+    await until('it is fetched', async () => ofType(await world.syncFacts(), 'codebase.fetched').length === 2);
+    await world.decide('codebase.archived');
+    const late = await world.push(MAIN, second, world.gitlab.commit('third'));
+    world.isStoring = true;
+    expect(await world.ended(cause)).toMatchObject({ type: 'codebase.stored', data: { commit: second } });
+    expect(await world.ended(late)).toMatchObject({ type: 'sync.skipped', data: { reason: 'codebase-archived' } });
+  });
 });

@@ -11,7 +11,8 @@ export interface Head {
 }
 
 export interface Heads {
-  of(codebase: CodebaseId): Promise<ReadonlyMap<RefName, Head>>;
+  /** What was remembered after a position: before it, the codebase had another life. */
+  of(codebase: CodebaseId, since: Position): Promise<ReadonlyMap<RefName, Head>>;
   /** Remembers; an older position never overwrites a newer one. */
   remember(codebase: CodebaseId, head: Head, position: Position): Promise<void>;
 }
@@ -21,8 +22,8 @@ interface Row { ref: RefName; commit_id: ObjectId | null; is_deleted: boolean; s
 /** The fetcher's own table. @throws Unavailable */
 export function createHeads(query: Query): Heads {
   return {
-    async of(codebase) {
-      const rows = await query<Row>('select ref, commit_id, is_deleted, sync_id from fetcher_heads where codebase_id = $1', [codebase]);
+    async of(codebase, since) {
+      const rows = await query<Row>('select ref, commit_id, is_deleted, sync_id from fetcher_heads where codebase_id = $1 and position > $2', [codebase, since]);
       return new Map(rows.map((row) => [row.ref, { ref: row.ref, commit: row.commit_id, isDeleted: row.is_deleted, sync: row.sync_id }]));
     },
 

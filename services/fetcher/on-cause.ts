@@ -3,6 +3,8 @@ import type { RefHint } from '#schemas/events/push-received.ts';
 import type { Fact } from '#schemas/events/facts.ts';
 import { codebaseStream, syncIdOf } from '#schemas/ids.ts';
 import type { Handling, Outcome } from '#shared/bus/bus.ts';
+import { applyToCodebase, type CodebaseState } from '#shared/lifecycles/codebase-state.ts';
+import { readState } from '#shared/lifecycles/read-state.ts';
 import { hintsOf, newerOf } from './hints.ts';
 import { planRefs, type RefPlan } from './plan-refs.ts';
 import { startSync, type StartSyncDeps } from './start-sync.ts';
@@ -14,7 +16,7 @@ const ATTEMPT_BACKOFF_MS = [0, 500, 2_000, 10_000, 30_000] as const;
 /** GitLab may show an older head for a while after its hook (a replica behind). */
 export const LAG_MS_MAX = 60_000;
 
-type Cause = Fact<'codebase.registered' | 'push.received' | 'sync.requested' | 'gap.detected' | 'sync.failed'>;
+type Cause = Fact<'codebase.registered' | 'codebase.changed' | 'codebase.restored' | 'push.received' | 'sync.requested' | 'gap.detected' | 'sync.failed'>;
 
 export interface CauseMemory {
   /** The heads are listed once a cause, not once a look at it. */
@@ -27,19 +29,19 @@ export interface CauseMemory {
 export async function onCause(deps: StartSyncDeps & { memory: CauseMemory }, fact: Fact, handling: Handling): Promise<Outcome> {
   const cause = fact as Cause;
   const codebase = cause.data.codebaseId;
-  const [registration] = (await deps.log.readStream(codebaseStream(codebase), { limit: 1 })) as Fact<'codebase.registered'>[];
-  if (registration === undefined) return { kind: 'done' }; // Nobody follows it.
+  const state = await readState(deps.log, codebaseStream(codebase), applyToCodebase);
+  if (state === undefined) return { kind: 'done' }; // Nobody follows it.
   const attempt = attemptOf(cause, handling);
-  if (attempt > ATTEMPTS_MAX) return { kind: 'park', reason: `the sync of ${(cause as Fact<'sync.failed'>).data.ref} failed ${ATTEMPTS_MAX} times, last: ${(cause as Fact<'sync.failed'>).data.detail}` };
+  if (state.standing === 'active' && attempt > ATTEMPTS_MAX) return { kind: 'park', reason: `the sync of ${(cause as Fact<'sync.failed'>).data.ref} failed ${ATTEMPTS_MAX} times, last: ${(cause as Fact<'sync.failed'>).data.detail}` };
   const waitMs = backoffMs(cause, attempt, deps.now());
-  if (waitMs > 0) return { kind: 'retry', afterMs: waitMs, reason: `attempt ${attempt}` };
+  if (state.standing === 'active' && waitMs > 0) return { kind: 'retry', afterMs: waitMs, reason: `attempt ${attempt}` };
 
-  const plans = deps.memory.plans.get(cause.id) ?? await planRefs(deps, cause, registration.data);
+  const plans = deps.memory.plans.get(cause.id) ?? await planRefs(deps, cause, state);
   if (!Array.isArray(plans)) return plans;
   deps.memory.plans.set(cause.id, plans);
   // What has ended leaves the list: a cause of 1,000 refs is looked at 1,000 times, and each look must cost the same.
   for (let plan = plans[0]; plan !== undefined; plan = plans[0]) {
-    const outcome = await workOn(deps, { cause, registration: registration.data, plan, attempt, handling }).catch((error: unknown) => {
+    const outcome = await workOn(deps, { cause, codebase: state, plan, attempt, handling }).catch((error: unknown) => {
       // After an outage the list of heads is old: it is asked for anew.
       deps.memory.plans.delete(cause.id);
       throw error;
@@ -61,7 +63,7 @@ export async function onCause(deps: StartSyncDeps & { memory: CauseMemory }, fac
 
 interface Work {
   readonly cause: Cause;
-  readonly registration: Fact<'codebase.registered'>['data'];
+  readonly codebase: CodebaseState;
   readonly plan: RefPlan;
   readonly attempt: number;
   readonly handling: Handling;
@@ -77,7 +79,7 @@ async function workOn(deps: StartSyncDeps & { memory: CauseMemory }, work: Work)
   if (state.kind === 'none') {
     const coveredBy = leaveToNewer(deps.memory, work);
     const hints = [...(deps.memory.leftTo.get(`${cause.id} ${plan.ref}`) ?? []), ...(hintsOf(cause, plan.ref) ?? [])];
-    const outcome = await startSync(deps, { ...work, codebase, sync, hints, coveredBy, followed: work.registration.followed });
+    const outcome = await startSync(deps, { ...work, id: codebase, sync, hints, coveredBy });
     if (outcome !== 'begun') return outcome;
     state = await deps.ends.stateOfSync(sync);
   }
@@ -105,7 +107,7 @@ function leaveToNewer(memory: CauseMemory, { cause, plan, handling }: Work) {
 async function rememberHead(deps: StartSyncDeps, codebase: CodebaseId, ref: RefName, { end }: Ended['state']): Promise<void> {
   const at: Position = end.position;
   if (end.type === 'codebase.stored') await deps.heads.remember(codebase, { ref, commit: end.data.commit, isDeleted: false, sync: end.data.syncId }, at);
-  if (end.type === 'ref.deleted') await deps.heads.remember(codebase, { ref, commit: null, isDeleted: true, sync: end.data.syncId }, at);
+  if (end.type === 'ref.deleted' || end.type === 'ref.unfollowed') await deps.heads.remember(codebase, { ref, commit: null, isDeleted: true, sync: end.data.syncId }, at);
 }
 
 /** GitLab had something new, but not yet what the hint named: asked again in a sync that follows from this one's end. */

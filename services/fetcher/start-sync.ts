@@ -1,5 +1,4 @@
 import type { CodebaseId, ObjectId, RefName, SourceId, SyncId } from '#schemas/brand.ts';
-import type { FollowedRefs } from '#schemas/events/codebase-registered.ts';
 import type { RefHint } from '#schemas/events/push-received.ts';
 import type { Fact, NewFact } from '#schemas/events/facts.ts';
 import { syncStream } from '#schemas/ids.ts';
@@ -9,6 +8,7 @@ import type { EventLog } from '#shared/log/event-log.ts';
 import { emptyTree } from '#shared/objects/git-objects.ts';
 import { factAfter } from '#shared/runtime/new-fact.ts';
 import type { SourceDirectory } from '#shared/sources/source-directory.ts';
+import type { CodebaseState } from '#shared/lifecycles/codebase-state.ts';
 import { bringCommit, type BringDeps, type BringOutcome, type Brought } from './bring-commit.ts';
 import { decideHead, type Observed } from './decide-head.ts';
 import { isFollowed } from '#shared/gitlab/followed.ts';
@@ -29,16 +29,15 @@ export interface StartSyncDeps extends BringDeps {
 
 export interface StartSync {
   readonly cause: Fact;
-  readonly registration: Fact<'codebase.registered'>['data'];
+  readonly codebase: CodebaseState;
   readonly plan: RefPlan;
   readonly attempt: number;
   readonly handling: Handling;
-  readonly codebase: CodebaseId;
+  readonly id: CodebaseId;
   readonly sync: SyncId;
   readonly hints: readonly RefHint[];
   /** The sync of a newer cause that will do the work instead. */
   readonly coveredBy: SyncId | undefined;
-  readonly followed: FollowedRefs;
 }
 
 /** Credentials are mended by people: minutes, and nothing is lost by a late look. */
@@ -50,18 +49,23 @@ type Of = { syncId: SyncId; codebaseId: CodebaseId; ref: RefName };
 
 /** Asks GitLab for the head, brings what is new, and begins the sync's stream with what came of it. @throws Unavailable */
 export async function startSync(deps: StartSyncDeps, start: StartSync): Promise<'begun' | Outcome> {
-  const { plan, coveredBy } = start;
-  const of: Of = { syncId: start.sync, codebaseId: start.codebase, ref: plan.ref };
+  const { plan, coveredBy, codebase: { standing, registration, followed } } = start;
+  const of: Of = { syncId: start.sync, codebaseId: start.id, ref: plan.ref };
   const skip = (data: Omit<Fact<'sync.skipped'>['data'], keyof Of>) => begin(deps, start, factFor(deps, start, { type: 'sync.skipped', data: { ...of, ...data } }));
   const nothing = { commit: null, defaultRef: null, observedAt: null, hintReached: null, coveredBy: null };
-  if (!isFollowed(plan.ref, start.followed)) return skip({ ...nothing, reason: 'not-followed' });
+  if (standing !== 'active') return skip({ ...nothing, reason: standing === 'archived' ? 'codebase-archived' : 'codebase-removed' });
+  const known = (await deps.heads.of(start.id, registration.position)).get(plan.ref);
+  if (!isFollowed(plan.ref, followed)) {
+    // It was: then it is no current state any more, and everybody is to know.
+    if (known !== undefined && !known.isDeleted) return begin(deps, start, factFor(deps, start, { type: 'ref.unfollowed', data: { ...of, lastCommit: known.commit } }));
+    return skip({ ...nothing, reason: 'not-followed' });
+  }
   if (coveredBy !== undefined) return skip({ ...nothing, reason: 'newer-hint', coveredBy });
 
-  const asked = await gitlabOf(deps, start.registration.sourceId);
+  const asked = await gitlabOf(deps, registration.data.sourceId);
   if (asked.kind !== 'ok') return asked.outcome;
   const observed = await observe(deps, asked.gitlab, start);
   if ('outcome' in observed) return observed.outcome;
-  const known = (await deps.heads.of(start.codebase)).get(plan.ref);
   const decision = decideHead({ observed, known, expected: expectedOf(start.hints), sinceFirstMs: start.handling.sinceFirstMs, befores: start.hints.map((hint) => hint.before) });
   const seen = { defaultRef: defaultRefOf(observed.project), observedAt: observed.at.toISOString() };
 
@@ -83,7 +87,7 @@ interface Wanted { readonly access: GitLabAccess; readonly observed: Observed; r
 
 async function bring(deps: StartSyncDeps, start: StartSync, wanted: Wanted): Promise<'begun' | Outcome> {
   const { outcome, close } = await bringCommit(deps, {
-    sync: start.sync, codebase: start.codebase, ref: start.plan.ref, access: wanted.access, project: wanted.observed.project, commit: wanted.commit, signal: start.handling.signal,
+    sync: start.sync, codebase: start.id, ref: start.plan.ref, access: wanted.access, project: wanted.observed.project, commit: wanted.commit, signal: start.handling.signal,
   });
   try {
     return await tell(deps, start, { wanted, outcome });
@@ -100,16 +104,16 @@ async function tell(deps: StartSyncDeps, start: StartSync, { wanted, outcome }: 
     case 'refused': return { kind: 'retry', afterMs: REFUSED_WAIT_MS, reason: `GitLab refused git: ${outcome.detail}` };
     case 'failed': return begin(deps, start, factFor(deps, start, {
       type: 'sync.failed',
-      data: { syncId: start.sync, codebaseId: start.codebase, ref: start.plan.ref, step: 'fetch', reason: outcome.reason, detail: outcome.detail.slice(0, 2_000), attempt: start.attempt },
+      data: { syncId: start.sync, codebaseId: start.id, ref: start.plan.ref, step: 'fetch', reason: outcome.reason, detail: outcome.detail.slice(0, 2_000), attempt: start.attempt },
     }));
     default: return outcome satisfies never;
   }
 }
 
 /** What GitLab shows of the ref, asked after the cause was recorded. */
-async function observe(deps: StartSyncDeps, gitlab: GitLab, { registration, plan, hints, handling }: StartSync): Promise<Observed | { outcome: Outcome }> {
+async function observe(deps: StartSyncDeps, gitlab: GitLab, { codebase, plan, hints, handling }: StartSync): Promise<Observed | { outcome: Outcome }> {
   if (plan.listed !== undefined) return { at: plan.listed.observedAt, project: plan.listed.project, commit: plan.listed.commit, isExpectedKnown: undefined };
-  const id = registration.gitlabProjectId;
+  const id = codebase.registration.data.gitlabProjectId;
   const at = deps.now();
   const [project, head] = await Promise.all([gitlab.project(id), gitlab.head(id, plan.ref)]);
   if (project.kind !== 'ok') return { outcome: waitForSource(project, 'the project') };
@@ -153,13 +157,13 @@ function fetchedFact(deps: StartSyncDeps, start: StartSync, made: { observed: Ob
   return factFor(deps, start, {
     type: 'codebase.fetched',
     data: {
-      syncId: start.sync, codebaseId: start.codebase, ref: start.plan.ref, commit: made.commit, objectFormat: observed.project.objectFormat,
+      syncId: start.sync, codebaseId: start.id, ref: start.plan.ref, commit: made.commit, objectFormat: observed.project.objectFormat,
       defaultRef: defaultRefOf(observed.project), observedAt: observed.at.toISOString(), hintReached: made.hintReached, attempt: start.attempt, ...brought,
     },
   });
 }
 
-type First = 'codebase.fetched' | 'sync.skipped' | 'ref.deleted' | 'sync.failed';
+type First = 'codebase.fetched' | 'sync.skipped' | 'ref.deleted' | 'ref.unfollowed' | 'sync.failed';
 
 function factFor<Type extends First>(deps: StartSyncDeps, { cause, plan }: StartSync, parts: { type: Type; data: NewFact<Type>['data'] }): NewFact<Type> {
   return { ...factAfter<Type>(cause, { ...parts, time: deps.now(), worker: 'fetcher' }), causationId: plan.cause };

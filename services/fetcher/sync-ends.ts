@@ -4,7 +4,7 @@ import type { Fact, FactType } from '#schemas/events/facts.ts';
 import type { Bus } from '#shared/bus/bus.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
 
-const ENDS = new Set<FactType>(['codebase.stored', 'sync.skipped', 'ref.deleted', 'sync.failed']);
+const ENDS = new Set<FactType>(['codebase.stored', 'sync.skipped', 'ref.deleted', 'ref.unfollowed', 'sync.failed']);
 
 /** A missed wake-up costs this much; also how soon a parked scanner is noticed. */
 const LOOK_AGAIN_MS = 1_000;

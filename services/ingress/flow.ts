@@ -2,6 +2,8 @@ import type { Flow } from '#shared/runtime/flow.ts';
 
 export const flow = {
   consumes: [],
-  emits: ['push.received', 'delivery.ignored', 'gitlab.hinted', 'sync.requested', 'source.registered', 'codebase.registered'],
-  reads: [],
+  emits: ['push.received', 'delivery.ignored', 'gitlab.hinted', 'sync.requested', 'source.registered', 'codebase.registered',
+    'source.changed', 'source.removed', 'codebase.changed', 'codebase.archived', 'codebase.restored', 'codebase.removed',
+    'project.created', 'project.renamed', 'project.archived', 'project.restored', 'project.removed', 'project.codebase-added', 'project.codebase-removed'],
+  reads: ['read-store', 'codebase-stream'],
 } as const satisfies Flow;

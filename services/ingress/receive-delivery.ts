@@ -67,9 +67,15 @@ async function arrivalOf(deps: ReceiveDeps, received: Received): Promise<Arrival
 /** A push to a project that nobody registered asks for no work. */
 async function withoutStrangers(deps: ReceiveDeps, source: SourceId, meaning: Meaning): Promise<Meaning> {
   if (meaning.kind !== 'push') return meaning;
-  const standing = await deps.codebases.standing(codebaseIdOf(source, meaning.project));
-  // While the log is away nobody knows: then it is taken, and the fetcher, who looks later, decides.
-  return standing === 'unregistered' ? { kind: 'ignored', reason: `GitLab project ${meaning.project} is not registered as a codebase` } : meaning;
+  switch (await deps.codebases.standing(codebaseIdOf(source, meaning.project))) {
+    case 'unregistered': return { kind: 'ignored', reason: `GitLab project ${meaning.project} is not registered as a codebase` };
+    case 'removed': return { kind: 'ignored', reason: `the codebase of GitLab project ${meaning.project} was removed; restoring it looks at every followed ref` };
+    case 'deleted': return { kind: 'ignored', reason: `the codebase of GitLab project ${meaning.project} was deleted` };
+    // While the log is away nobody knows: then it is taken, and the fetcher, who looks later, decides. It also says why what is archived is not synced.
+    case 'active':
+    case 'archived':
+    case 'unknown': return meaning;
+  }
 }
 
 type Common = { deliveryId: string; sourceId: SourceId; body: { bytes: number; sha256: string } };

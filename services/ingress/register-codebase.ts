@@ -1,8 +1,8 @@
-import type { CodebaseId, GitLabProjectId } from '#schemas/brand.ts';
+import type { CodebaseId, FactId, GitLabProjectId } from '#schemas/brand.ts';
 import type { RegisterCodebase } from '#schemas/commands/commands.ts';
-import type { Fact } from '#schemas/events/facts.ts';
 import { codebaseIdOf, codebaseStream } from '#schemas/ids.ts';
 import type { OpenGitLab } from '#shared/gitlab/gitlab.ts';
+import { applyToCodebase } from '#shared/lifecycles/codebase-state.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
 import { Problem } from '#shared/runtime/problem.ts';
@@ -10,7 +10,9 @@ import { Unavailable } from '#shared/runtime/unavailable.ts';
 import type { Query } from '#shared/postgres/query.ts';
 import type { SecretVault } from '#shared/secrets/secret-vault.ts';
 import type { SourceDirectory } from '#shared/sources/source-directory.ts';
-import { keyReused, type CommandContext } from './register-source.ts';
+import { claimKey } from './command-keys.ts';
+import { decide } from './decide.ts';
+import type { CommandContext } from './register-source.ts';
 
 export interface RegisterCodebaseDeps {
   readonly log: Pick<EventLog, 'append' | 'readStream'>;
@@ -21,39 +23,32 @@ export interface RegisterCodebaseDeps {
   now(): Date;
 }
 
-export interface RegisteredCodebase { readonly codebaseId: CodebaseId; readonly cause: Fact<'codebase.registered'>['id']; readonly isNew: boolean }
+export interface RegisteredCodebase { readonly codebaseId: CodebaseId; readonly cause: FactId; readonly isNew: boolean }
 
-/** A GitLab project becomes a codebase; its first sync follows from the fact. @throws Problem | Unavailable */
-export async function onRegisterCodebase(deps: RegisterCodebaseDeps, body: RegisterCodebase, { actor, key }: CommandContext): Promise<RegisteredCodebase> {
-  const digest = deps.vault.digest(JSON.stringify(body));
-  await claimKey(deps.query, { actorId: actor.id, key, digest });
+/**
+ * A GitLab project becomes a codebase; its first sync follows from the fact. One that is archived or removed is restored by it,
+ * one that is deleted begins anew. @throws Problem | Unavailable
+ */
+export async function onRegisterCodebase(deps: RegisterCodebaseDeps, body: RegisterCodebase, context: CommandContext): Promise<RegisteredCodebase> {
+  const { actor, key } = context;
+  // Before GitLab is asked: a key that means something else is refused whatever GitLab says.
+  await claimKey(deps.query, { actorId: actor.id, key, digest: deps.vault.digest(JSON.stringify(body)) });
   const project = await askProject(deps, body);
   const codebase = codebaseIdOf(body.sourceId, project.id);
-  const fact = newFact({
-    type: 'codebase.registered', key: codebase, actor, correlationId: key, causationId: null, time: deps.now(),
-    data: { codebaseId: codebase, sourceId: body.sourceId, gitlabProjectId: project.id, path: project.path, followed: body.followed, command: { id: key, digest } },
+  const parts = { key: codebase, actor, correlationId: key, causationId: null, time: deps.now() };
+  const { state, fact, isRepeated } = await decide(deps, {
+    stream: codebaseStream(codebase), apply: applyToCodebase, context, ifMatch: 'any', said: body,
+    decide(before, command) {
+      if (before === undefined || before.standing === 'deleted') {
+        return newFact({ type: 'codebase.registered', ...parts, data: { codebaseId: codebase, sourceId: body.sourceId, gitlabProjectId: project.id, path: project.path, followed: body.followed, command } });
+      }
+      if (JSON.stringify(before.followed) !== JSON.stringify(body.followed)) {
+        throw new Problem(409, 'codebase-registered', `This GitLab project is codebase ${codebase} already, ${before.standing} and following other refs. PATCH /v1/codebases/${codebase} changes them.`);
+      }
+      return before.standing === 'active' ? undefined : newFact({ type: 'codebase.restored', ...parts, data: { codebaseId: codebase, command } });
+    },
   });
-  const outcome = await deps.log.append(codebaseStream(codebase), 'noStream', [fact]);
-  if (outcome.kind === 'appended') return { codebaseId: codebase, cause: fact.id, isNew: true };
-  return sameAsBefore(deps, codebase, { key, digest, followed: JSON.stringify(body.followed) });
-}
-
-/** Two projects under one key would be two streams, and neither could tell: so the key itself is remembered. @throws Problem | Unavailable */
-async function claimKey(query: Query, { actorId, key, digest }: { actorId: string; key: string; digest: string }): Promise<void> {
-  const [row] = await query<{ digest: string }>(
-    `insert into command_keys (actor, key, digest) values ($1, $2, $3) on conflict (actor, key) do update set key = excluded.key returning digest`, [actorId, key, digest]);
-  if (row !== undefined && row.digest !== digest) throw keyReused(key);
-}
-
-/** Registered before: by this very command, or by another that wanted the same. */
-async function sameAsBefore(deps: RegisterCodebaseDeps, codebase: CodebaseId, now: { key: string; digest: string; followed: string }): Promise<RegisteredCodebase> {
-  const [first] = (await deps.log.readStream(codebaseStream(codebase), { limit: 1 })) as Fact<'codebase.registered'>[];
-  if (first === undefined) throw new Unavailable('event log', `refused to begin the stream of codebase ${codebase} and then showed it empty`);
-  if (first.data.command.id === now.key && first.data.command.digest !== now.digest) throw keyReused(now.key);
-  if (JSON.stringify(first.data.followed) !== now.followed) {
-    throw new Problem(409, 'codebase-registered', `This GitLab project is codebase ${codebase} already, following other refs.`);
-  }
-  return { codebaseId: codebase, cause: first.id, isNew: false };
+  return { codebaseId: codebase, cause: fact?.id ?? state.registration.id, isNew: fact?.type === 'codebase.registered' && !isRepeated };
 }
 
 /** What GitLab says of the project. By id it may be away: then the hook and the first sync wait for it. */

@@ -11,6 +11,7 @@ import type { SecretVault } from '#shared/secrets/secret-vault.ts';
 import { checkSource, type CheckSourceDeps } from '#shared/sources/check-source.ts';
 import type { SourceChecks } from '#shared/sources/source-checks.ts';
 import type { SourceRegistry } from '#shared/sources/source-directory.ts';
+import { keyReused } from './command-keys.ts';
 import { accessOf } from './source-access.ts';
 
 export interface CommandContext { readonly actor: Actor; readonly key: string }
@@ -66,9 +67,4 @@ const POINTERS: Readonly<Record<string, string>> = {
 async function registeredBy({ log }: Pick<RegisterSourceDeps, 'log'>, source: SourceId): Promise<string | undefined> {
   const [first] = await log.readStream(sourceStream(source), { limit: 1 });
   return (first as Fact<'source.registered'> | undefined)?.data.command.digest;
-}
-
-/** One key, two bodies: one of the two requests is a mistake. */
-export function keyReused(key: string): Problem {
-  return new Problem(422, 'idempotency-key-reused', `The Idempotency-Key ${JSON.stringify(key)} was used before with another body. Take a new key for a new request.`);
 }

@@ -7,7 +7,9 @@ import { Problem } from '#shared/runtime/problem.ts';
 import type { SecretVault } from '#shared/secrets/secret-vault.ts';
 import type { Acceptance } from './acceptance.ts';
 import type { KnownCodebases } from './known-codebases.ts';
-import { keyReused, type CommandContext } from './register-source.ts';
+import { noCodebase } from './change-codebase.ts';
+import { keyReused } from './command-keys.ts';
+import type { CommandContext } from './register-source.ts';
 
 export interface RequestSyncDeps {
   readonly acceptance: Pick<Acceptance, 'accept'>;
@@ -22,7 +24,8 @@ export interface RequestedSync { readonly cause: FactId; readonly sync: SyncId |
 /** A look at GitLab is wanted now. Durable once it returns, also while the log is away. @throws Problem */
 export async function onRequestSync(deps: RequestSyncDeps, codebaseId: CodebaseId, body: RequestSync & CommandContext): Promise<RequestedSync> {
   const standing = await deps.codebases.standing(codebaseId);
-  if (standing === 'unregistered') throw new Problem(404, 'codebase-unknown', `There is no codebase ${codebaseId}. GET /v1/codebases lists them.`);
+  if (standing === 'unregistered' || standing === 'removed' || standing === 'deleted') throw noCodebase(codebaseId, standing);
+  if (standing === 'archived') throw new Problem(409, 'codebase-archived', `Codebase ${codebaseId} is archived: it is read, and not synced. POST /v1/codebases/${codebaseId}/restore has it synced again.`);
   const { actor, key } = body;
   const ref = body.ref ?? null;
   const digest = deps.vault.digest(JSON.stringify({ codebaseId, ref }));

@@ -1,4 +1,4 @@
-import { Router, type Request, type RequestHandler, type Response } from 'express';
+import { Router, type RequestHandler } from 'express';
 import { codebaseId } from '#schemas/brand.ts';
 import { registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
 import type { OpenGitLab } from '#shared/gitlab/gitlab.ts';
@@ -11,10 +11,11 @@ import type { Metrics } from '#shared/runtime/metrics.ts';
 import type { Query } from '#shared/postgres/query.ts';
 import { withDeadline } from '#shared/runtime/deadline.ts';
 import { Problem } from '#shared/runtime/problem.ts';
-import { idempotencyKeyOf, parseBody, readJson } from '#shared/runtime/read-body.ts';
+import { parseBody, readJson } from '#shared/runtime/read-body.ts';
 import { readRaw } from '#shared/runtime/read-raw.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import type { SecretVault } from '#shared/secrets/secret-vault.ts';
+import type { ReadStore } from '#shared/read-store/read-store.ts';
 import type { SourceChecks } from '#shared/sources/source-checks.ts';
 import type { SourceRegistry } from '#shared/sources/source-directory.ts';
 import { createAcceptance, type SpooledArrival } from './acceptance.ts';
@@ -22,9 +23,10 @@ import { createDeliveries, type Deliveries } from './deliveries.ts';
 import { drainForever } from './drain-spool.ts';
 import { createKnownCodebases } from './known-codebases.ts';
 import { createKnownSecrets } from './known-secrets.ts';
+import { contextOf, lifecycleRoutes } from './lifecycle-routes.ts';
 import { DELIVERY_BYTES_MAX, receiveDelivery } from './receive-delivery.ts';
 import { onRegisterCodebase } from './register-codebase.ts';
-import { onRegisterSource, type CommandContext } from './register-source.ts';
+import { onRegisterSource } from './register-source.ts';
 import { onRequestSync } from './request-sync.ts';
 import { sourceRoutes } from './source-routes.ts';
 import { openSpool } from './spool.ts';
@@ -34,6 +36,7 @@ export interface IngressDeps {
   readonly query: Query;
   readonly sources: SourceRegistry;
   readonly checks: Pick<SourceChecks, 'keep'>;
+  readonly store: Pick<ReadStore, 'codebases'>;
   readonly vault: Pick<SecretVault, 'digest'>;
   readonly openGitLab: OpenGitLab;
   readonly bus: Pick<Bus, 'redrive'>;
@@ -58,7 +61,7 @@ export async function start(deps: IngressDeps, config: IngressConfig): Promise<R
   const deliveries = createDeliveries(deps.query);
   const spool = await openSpool<SpooledArrival>({ directory: config.spoolDirectory, bytesMax: config.spoolBytesMax, logger });
   const acceptance = createAcceptance({ log, deliveries, spool, logger });
-  const codebases = createKnownCodebases(log);
+  const codebases = createKnownCodebases({ log, now });
   const secrets = createKnownSecrets({ sources: deps.sources, now });
   const { metrics } = deps;
 
@@ -88,6 +91,7 @@ export async function start(deps: IngressDeps, config: IngressConfig): Promise<R
     if (facts === 0) throw new Problem(404, 'nothing-parked', `Nothing of key ${JSON.stringify(key)} is parked in group ${JSON.stringify(group)}. GET /v1/parked lists what is.`);
     response.status(202).json({ group, key, facts });
   });
+  router.use(lifecycleRoutes({ ...deps, codebases }));
   deps.door.use(router);
 
   await withDeadline(deliveries.prepareMonths(now()), { ms: MONTHS_FIRST_MS_MAX, dependency: 'database' }).catch((error: unknown) => logger.warn({ error }, 'the partitions of deliveries wait for the database'));
@@ -99,10 +103,6 @@ export async function start(deps: IngressDeps, config: IngressConfig): Promise<R
 /** Looks belong to query-api: they pass through here untouched. */
 function onlyWrites(handler: RequestHandler): RequestHandler {
   return (request, response, next) => (request.method === 'GET' || request.method === 'HEAD' ? next() : handler(request, response, next));
-}
-
-function contextOf(request: Request, response: Response): CommandContext {
-  return { actor: response.locals['actor'] as CommandContext['actor'], key: idempotencyKeyOf(request) };
 }
 
 /** Twice a day, so that a month never begins without its partition. */

@@ -4,11 +4,12 @@ import { parseFact, type Fact } from '#schemas/events/facts.ts';
 import type { Recorded } from '#shared/log/event-log.ts';
 import type { Cell, Key, Row, View } from './view.ts';
 import { codebases } from './views/codebases.ts';
+import { projectCodebases, projects } from './views/projects.ts';
 import { refs, versions } from './views/refs.ts';
 import { sources } from './views/sources.ts';
 import { syncs } from './views/syncs.ts';
 
-export const VIEWS: readonly View[] = [sources, codebases, refs, versions, syncs] as unknown as readonly View[];
+export const VIEWS: readonly View[] = [sources, codebases, projects, projectCodebases, refs, versions, syncs] as unknown as readonly View[];
 
 interface Unfolded { position: string; fact_id: string; key: string; type: string; error: string }
 

@@ -57,6 +57,15 @@ export class History {
     return this.record(codebaseStream(codebaseId), 'hook.refused', { key: codebaseId, data: { codebaseId, sourceId, reason } });
   }
 
+  /** What people decide, whatever it is: the command's mark is filled in. */
+  decided(stream: string, type: 'source.changed' | 'source.removed' | 'codebase.changed' | 'codebase.archived' | 'codebase.restored' | 'codebase.removed' | 'codebase.deleted' | `project.${'created' | 'renamed' | 'archived' | 'restored' | 'removed' | 'codebase-added' | 'codebase-removed'}`, data: object) {
+    return this.record(stream as StreamName, type, { key: stream.slice(stream.indexOf('-') + 1), data: { ...data, ...(type === 'codebase.deleted' ? {} : { command: COMMAND }) } as never });
+  }
+
+  unfollowed(sync: Sync) {
+    return this.#step(sync, 'ref.unfollowed', { lastCommit: null });
+  }
+
   pushReceived(codebaseId: CodebaseId, refs: readonly string[], time?: string) {
     const [sourceId, deliveryId] = [randomUUID() as SourceId, randomUUID()];
     return this.record(deliveryStream(sourceId, deliveryId), 'push.received', {
@@ -147,7 +156,7 @@ export function anyHistory(choices: readonly number[]): History {
         break;
       }
       case 2: if (codebase !== undefined) { if (choice % 3 === 0) history.hookRefused(codebase); else history.hookInstalled(codebase, choice % 2 === 0); } break;
-      case 3: history.deliveryIgnored(); history.gitlabHinted(); break;
+      case 3: decideSomething(history, registered, choice); break;
       case 4: case 5: case 6: {
         const named = choice % 5 === 0 ? [] : [ref, 'refs/heads/main', ref];
         const fact = history.pushReceived(target, named, choice % 7 === 0 ? History.at(0) : undefined) as unknown as Fact;
@@ -163,6 +172,23 @@ export function anyHistory(choices: readonly number[]): History {
     }
   }
   return history;
+}
+
+/** Lifecycles of codebases, and a project that has some of them. */
+function decideSomething(history: History, registered: readonly Fact<'codebase.registered'>[], choice: number): void {
+  history.deliveryIgnored();
+  history.gitlabHinted();
+  const one = registered[Math.floor(choice / 128) % Math.max(1, registered.length)];
+  if (one === undefined) return;
+  const { codebaseId, sourceId } = one.data;
+  const projectId = '5b6f0a8e-55cd-4a8e-9c39-0a3f5d8d1f10';
+  const isFirst = !history.facts.some(({ type }) => type === 'project.created');
+  if (isFirst) history.decided(`project-${projectId}`, 'project.created', { projectId, name: 'all' });
+  const kinds = ['codebase.changed', 'codebase.archived', 'codebase.restored', 'codebase.removed', 'project.codebase-added', 'project.codebase-removed', 'project.renamed', 'source.changed'] as const;
+  const kind = kinds[Math.floor(choice / 16) % kinds.length] ?? 'codebase.changed';
+  if (kind.startsWith('project')) history.decided(`project-${projectId}`, kind, { projectId, codebaseId, name: `name ${choice}` });
+  else if (kind === 'source.changed') history.decided(`source-${sourceId}`, kind, { sourceId, name: `name ${choice}`, changed: ['name'] });
+  else history.decided(`codebase-${codebaseId}`, kind, { codebaseId, followed: { branches: ['main'], tags: [] } });
 }
 
 function stepOf(history: History, { causes, under, choice }: { causes: Sync[]; under: { sync: Sync; steps: number; content: string }[]; choice: number }): void {
@@ -181,6 +207,7 @@ function stepOf(history: History, { causes, under, choice }: { causes: Sync[]; u
   switch (choice % 8) {
     case 0: history.deleted(sync); break;
     case 1: history.skipped(sync, content); break;
+    case 4: if (choice % 3 === 0) { history.unfollowed(sync); break; } history.skipped(sync, null, { reason: 'codebase-archived', observedAt: null }); break;
     case 2: history.skipped(sync, null, { reason: 'newer-hint', observedAt: null }); break;
     case 3: causes.push(history.sync(history.failed(sync, { step: 'fetch', reason: 'repository-unreadable' }) as unknown as Fact, sync.ref)); break;
     default: history.fetched(sync, content); under.push({ sync, steps: 1, content });

@@ -4,6 +4,7 @@ import { positionOutside } from '#schemas/positions.ts';
 import type { CodebaseView, ReadStore, SyncView, VersionView } from '#shared/read-store/read-store.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { createCommitReader, type CommitDetails, type CommitReader } from './commit-details.ts';
+import { codebaseFilterOf } from './codebase-filter.ts';
 import { pageOf, placeAfter } from './cursor.ts';
 import { insideOrThrow, LIMIT_MAX, limitOf, onlyGiven, textOf } from './parameters.ts';
 import { codebaseOf, fullName, receiptOf, type Deps as ResolveDeps } from './resolve-version.ts';
@@ -21,7 +22,8 @@ export function codebaseLists(deps: Deps): Router {
   router.get('/v1/codebases', async (request, response) => {
     const limit = limitOf(request);
     const [after = ''] = placeAfter(request, { values: 1 }) ?? [];
-    const found = await store.codebases({ after, limit: limit + 1 });
+    const filter = await codebaseFilterOf(store, (name) => textOf(request, name));
+    const found = await store.codebases({ after, limit: limit + 1, ...filter });
     const { items, next } = pageOf(request, response, { found, limit, placeOf: ({ id }) => ({ last: [id] }) });
     response.json({ codebases: items.map((codebase) => summaryOf(codebase)), next });
   });

@@ -1,4 +1,5 @@
 import { Router, type RequestHandler } from 'express';
+import { undoUntil } from '#shared/lifecycles/codebase-state.ts';
 import { ObjectDamaged } from '#shared/objects/object-reader.ts';
 import type { CodebaseView } from '#shared/read-store/read-store.ts';
 import { Problem } from '#shared/runtime/problem.ts';
@@ -6,6 +7,7 @@ import { textOf } from './parameters.ts';
 import { bytesOf } from './path-bytes.ts';
 import { codebaseOf, receiptOf, resolveVersion } from './resolve-version.ts';
 import { sendFile, sendTree } from './send-content.ts';
+import { sendTagged } from './send-tagged.ts';
 import type { QueryApiDeps } from './service.ts';
 import { lastLookOf, watchedBy } from './watching.ts';
 
@@ -16,10 +18,10 @@ export function codebaseRoutes(deps: Deps): Router {
   const router = Router();
 
   router.get('/v1/codebases/:id', async (request, response) => {
-    const codebase = await codebaseOf(store, request.params['id']);
+    const codebase = await codebaseOf(store, request.params['id'], { orRemoved: true });
     const [refs, refsUnderWay, parked, unfolded] = await Promise.all([store.refs(codebase.id), store.refsUnderWay(codebase.id), deps.bus.parked({ key: codebase.id }), store.unfolded(codebase.id)]);
     const main = refs.find((ref) => ref.ref === codebase.defaultRef) ?? refs[0];
-    response.json({
+    sendTagged(response, codebase.revision, {
       ...summaryOf(codebase),
       refs: refs.length,
       head: main === undefined ? null : receiptOf(epoch, { codebase, version: main, refsUnderWay, isParked: parked.length > 0 }),
@@ -56,6 +58,9 @@ export function contentRoutes(deps: Deps): RequestHandler {
 }
 
 export function summaryOf(codebase: CodebaseView) {
-  const { id, sourceId, gitlabProjectId, path, followed, defaultRef, hook, registeredAt, lastHintAt, lastObservedAt } = codebase;
-  return { id, sourceId, gitlabProjectId, path, followed, defaultRef, hook, registeredAt, lastHintAt, lastObservedAt, watchedBy: watchedBy(codebase), lastLook: lastLookOf(codebase), hookTrouble: codebase.look?.hookTrouble ?? null };
+  const { id, sourceId, gitlabProjectId, path, followed, defaultRef, hook, registeredAt, lastHintAt, lastObservedAt, state, removedAt, revision } = codebase;
+  return {
+    id, sourceId, gitlabProjectId, path, followed, defaultRef, hook, registeredAt, lastHintAt, lastObservedAt, watchedBy: watchedBy(codebase), lastLook: lastLookOf(codebase), hookTrouble: codebase.look?.hookTrouble ?? null,
+    state, undoUntil: state === 'removed' && removedAt !== null ? undoUntil(removedAt) : null, revision,
+  };
 }

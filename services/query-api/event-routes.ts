@@ -8,6 +8,7 @@ import { patternsOf } from './codebase-lists.ts';
 import { addressOf, linkNext, pageOf, placeAfter } from './cursor.ts';
 import { idOf, insideOrThrow, limitOf, onlyGiven, parseTime, textOf, textsOf, timeOf } from './parameters.ts';
 import { listSources } from './list-sources.ts';
+import { sendTagged } from './send-tagged.ts';
 import type { QueryApiDeps } from './service.ts';
 
 /** Appends use the same connections: a page of 1,000 facts must not take them all. */
@@ -27,7 +28,7 @@ export function eventRoutes(deps: Deps): Router {
   router.get('/v1/sources/:id', async (request, response) => {
     const source = (await listSources(deps)).find((one) => one.id === request.params['id']);
     if (source === undefined) throw new Problem(404, 'source-unknown', 'There is no source of this id. GET /v1/sources lists them.');
-    response.json({ ...source, polling: (await store.polling(source.id)) ?? null });
+    sendTagged(response, source.revision, { ...source, polling: (await store.polling(source.id)) ?? null });
   });
 
   router.get('/v1/syncs/:id', async (request, response) => {

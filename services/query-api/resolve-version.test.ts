@@ -20,7 +20,7 @@ const version = (n: number, ref: string, named: string | null): ReadModel['versi
   objectFormat: 'sha1', sync: ID as unknown as SyncId, storedAt: time(n), observedAt: time(n), position: at(n),
 });
 const model: ReadModel = {
-  position: at(99), sources: [], codebases: [codebase], syncs: [], facts: [], progress: new Map(), unfolded: [], members: new Map(),
+  position: at(99), sources: [], codebases: [codebase], syncs: [], facts: [], progress: new Map(), unfolded: [],
   versions: [
     version(1, 'refs/heads/main', 'a'), version(2, 'refs/heads/both', 'b'), version(3, 'refs/tags/both', 'c'), version(4, 'refs/tags/v1', 'd'),
     version(5, 'refs/heads/main', 'e'), version(6, 'refs/heads/gone', 'f'), version(7, 'refs/heads/gone', null), version(8, 'refs/heads/feature/x', '1'),

@@ -1,10 +1,13 @@
 import { codebaseId, objectId, type RefName } from '#schemas/brand.ts';
 import { positionInside, positionOutside } from '#schemas/positions.ts';
 import type { Bus } from '#shared/bus/bus.ts';
+import { UNDO_MS, undoUntil } from '#shared/lifecycles/codebase-state.ts';
 import type { At, CodebaseView, ReadStore, VersionView } from '#shared/read-store/read-store.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { parseTime } from './parameters.ts';
 import { lastLookAt, watchedBy } from './watching.ts';
+
+const UNDO_DAYS = UNDO_MS / 86_400_000;
 
 /**
  * Which version is asked for. `ref` absent: the default branch. The moment, each by its own clock (times are ours):
@@ -28,11 +31,13 @@ export interface Resolved {
   readonly isParked: boolean;
 }
 
-/** @throws Problem 404 */
-export async function codebaseOf(store: ReadStore, id: string | undefined): Promise<CodebaseView> {
+/** What is removed is hidden, and what is deleted is gone: only a look at the codebase itself may ask for the removed too. @throws Problem 404, 410 */
+export async function codebaseOf(store: ReadStore, id: string | undefined, { orRemoved = false } = {}): Promise<CodebaseView> {
   const parsed = codebaseId.safeParse(id);
   const codebase = parsed.success ? await store.codebase(parsed.data) : undefined;
   if (codebase === undefined) throw new Problem(404, 'codebase-unknown', `There is no codebase ${JSON.stringify(id)}. GET /v1/codebases lists them; one registered a moment ago may need a moment.`);
+  if (codebase.state === 'deleted') throw new Problem(410, 'codebase-deleted', `Codebase ${codebase.id} was deleted, ${UNDO_DAYS} days after it was removed. Registering its GitLab project again begins anew.`);
+  if (codebase.state === 'removed' && !orRemoved) throw new Problem(404, 'codebase-removed', `Codebase ${codebase.id} was removed; undo until ${undoUntil(codebase.removedAt ?? '')}. POST /v1/codebases/${codebase.id}/restore brings it back.`);
   return codebase;
 }
 
@@ -47,7 +52,8 @@ export async function resolveVersion({ store, epoch, bus }: Deps, codebase: Code
   const what = [name, ...(at === undefined ? [] : [`at ${at}`]), ...(observedAt === undefined ? [] : [`as GitLab had it at ${observedAt}`])].join(' ');
   throw new Problem(404, 'no-such-version', version === undefined
     ? `No version of ${what} is stored. GET /v1/codebases/${codebase.id}/refs lists the refs, /versions what they pointed to.`
-    : `${what} was deleted in GitLab (seen ${version.observedAt}).`);
+    : version.state === 'unfollowed' ? `${what} is followed no longer (since ${version.observedAt}). PATCH /v1/codebases/${codebase.id} says which refs are; what was stored is read with at=.`
+      : `${what} was deleted in GitLab (seen ${version.observedAt}).`);
 }
 
 /** `main` is `refs/heads/main`, or the tag of that name where there is no such branch. */

@@ -15,6 +15,7 @@ import { codebaseLists } from './codebase-lists.ts';
 import { codebaseRoutes, contentRoutes } from './codebase-routes.ts';
 import { deliveryRoutes } from './delivery-routes.ts';
 import { eventRoutes } from './event-routes.ts';
+import { projectRoutes } from './project-routes.ts';
 
 export interface QueryApiDeps {
   readonly store: ReadStore;
@@ -47,5 +48,6 @@ export async function start(deps: QueryApiDeps): Promise<RunningService> {
   deps.door.use(codebaseRoutes(withEpoch));
   deps.door.use(eventRoutes(withEpoch));
   deps.door.use(deliveryRoutes(withEpoch));
+  deps.door.use(projectRoutes(withEpoch));
   return { name: 'query-api', stop: () => { stopping.abort(); return Promise.resolve(); } };
 }

@@ -1,9 +1,11 @@
 import type { CodebaseId } from '#schemas/brand.ts';
 import type { Fact } from '#schemas/events/facts.ts';
 import { codebaseStream } from '#schemas/ids.ts';
+import { applyToCodebase, type CodebaseState } from '#shared/lifecycles/codebase-state.ts';
+import { factsOf } from '#shared/lifecycles/read-state.ts';
 import { ensureHook, hookWishOf, repairHook } from './ensure-hook.ts';
 import type { HookChecked } from './looks.ts';
-import { installed, refused, STREAM_FACTS_MAX, type SchedulerDeps } from './on-codebase-registered.ts';
+import { installed, parts, refused, type SchedulerDeps } from './on-codebase-registered.ts';
 
 /** Two requests: the list, and what is changed. A good hook takes one. */
 export const HOOK_CHECK_REQUESTS = 2;
@@ -13,24 +15,26 @@ export const HOOK_CHECK_REQUESTS = 2;
  * @throws Unavailable, and then nothing is concluded
  */
 export async function checkHook(deps: SchedulerDeps, { id, trouble: before }: { id: CodebaseId; trouble: string | null }): Promise<HookChecked | undefined> {
-  const stream = (await deps.log.readStream(codebaseStream(id), { limit: STREAM_FACTS_MAX })) as Fact[];
-  const [registration] = stream;
-  const last = stream.findLast((fact) => fact.type === 'hook.installed' || fact.type === 'hook.refused');
-  // The hook is still being made by who eats the registration.
-  if (registration?.type !== 'codebase.registered' || last === undefined) return undefined;
-  const wish = await hookWishOf(deps, registration.data.sourceId);
+  const facts: Fact[] = [];
+  for await (const fact of factsOf(deps.log, codebaseStream(id))) facts.push(fact);
+  const state = facts.reduce(applyToCodebase, undefined as CodebaseState | undefined);
+  const last = facts.findLast((fact) => fact.type.startsWith('hook.'));
+  // Nobody wants it any more; or the hook is still being made by who eats the registration.
+  if (state?.standing !== 'active' || last === undefined || last.type === 'hook.removed') return undefined;
+  const { data: registration } = state.registration;
+  const wish = await hookWishOf(deps, registration.sourceId);
   if (wish === undefined) return undefined;
 
   const gitlab = deps.openGitLab(wish.access);
-  const project = registration.data.gitlabProjectId;
+  const project = registration.gitlabProjectId;
   const result = last.type === 'hook.installed' ? await repairHook(gitlab, project, { ...wish, installedId: last.data.gitlabHookId }) : await ensureHook(gitlab, project, wish);
   const trouble = result.kind === 'absent' ? before : result.kind === 'refused' && last.type === 'hook.installed' ? result.reason.slice(0, 500) : null;
   const checked = { hookCheckedAt: deps.now().toISOString(), hookTrouble: trouble, hookBasis: wish.basis };
-  const told = result.kind === 'installed' ? installed(deps, registration, result)
-    : result.kind === 'refused' && last.type === 'hook.refused' && last.data.reason !== result.reason.slice(0, 2_000) ? refused(deps, registration, result.reason)
+  const told = result.kind === 'installed' ? installed(parts(deps, state.registration), registration, result)
+    : result.kind === 'refused' && last.type === 'hook.refused' && last.data.reason !== result.reason.slice(0, 2_000) ? refused(parts(deps, state.registration), registration, result.reason)
       : undefined;
   if (told === undefined) return checked;
-  const outcome = await deps.log.append(codebaseStream(id), stream.at(-1)?.revision ?? 0, [told]);
+  const outcome = await deps.log.append(codebaseStream(id), state.revision, [told]);
   // Somebody decided something about this codebase meanwhile: the next look sees it.
   return outcome.kind === 'appended' ? checked : undefined;
 }

@@ -1,7 +1,7 @@
 import type { Flow } from '#shared/runtime/flow.ts';
 
 export const flow = {
-  consumes: ['codebase.registered'],
-  emits: ['hook.installed', 'hook.refused', 'gap.detected'],
+  consumes: ['codebase.registered', 'codebase.restored', 'codebase.removed'],
+  emits: ['hook.installed', 'hook.refused', 'hook.removed', 'gap.detected', 'codebase.deleted'],
   reads: ['source-directory', 'source-checks', 'codebase-stream', 'read-store', 'bus-parked'],
 } as const satisfies Flow;

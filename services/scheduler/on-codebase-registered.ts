@@ -1,6 +1,8 @@
 import type { Fact, NewFact } from '#schemas/events/facts.ts';
 import type { Outcome } from '#shared/bus/bus.ts';
 import type { OpenGitLab } from '#shared/gitlab/gitlab.ts';
+import { applyToCodebase } from '#shared/lifecycles/codebase-state.ts';
+import { readState } from '#shared/lifecycles/read-state.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
 import { ensureHook, hookWishOf, type HookDeps, type HookResult } from './ensure-hook.ts';
@@ -12,36 +14,39 @@ export interface SchedulerDeps extends HookDeps {
 }
 
 /** A project that GitLab does not show us may come back, as may credentials: asked again, and the hook stays pending. */
-const LATER_MS = 60_000;
-/** The stream of a codebase is short: what people and GitLab decided about it. */
-export const STREAM_FACTS_MAX = 1_000;
+export const LATER_MS = 60_000;
 
-/** Makes sure that GitLab tells us of pushes: one webhook with our URL, made or adopted. @throws Unavailable */
-export async function onCodebaseRegistered(deps: SchedulerDeps, fact: Fact<'codebase.registered'>): Promise<Outcome> {
-  const stream = await deps.log.readStream(fact.stream, { limit: STREAM_FACTS_MAX });
-  // Installed already; or refused for this very fact, and the process died before it was done.
-  if (stream.some((one) => one.type === 'hook.installed' || (one.type === 'hook.refused' && one.causationId === fact.id))) return { kind: 'done' };
-  const wish = await hookWishOf(deps, fact.data.sourceId);
-  if (wish === undefined) return { kind: 'retry', afterMs: LATER_MS, reason: `source ${fact.data.sourceId} has no credentials` };
+/** Registered, or restored: makes sure that GitLab tells us of pushes: one webhook with our URL, made or adopted. @throws Unavailable */
+export async function onCodebaseRegistered(deps: SchedulerDeps, fact: Fact<'codebase.registered' | 'codebase.restored'>): Promise<Outcome> {
+  const state = await readState(deps.log, fact.stream, applyToCodebase);
+  // Nobody wants it any more; or its end is told for this very fact, and the process died before it was done.
+  if (state === undefined || state.removal !== undefined || state.standing === 'deleted' || state.hookToldOf === fact.id) return { kind: 'done' };
+  // Restored, GitLab is asked whatever is noted: ours may have been taken away just before the removal was undone.
+  if (fact.type === 'codebase.registered' && state.hook !== undefined) return { kind: 'done' };
+  const { data: registration } = state.registration;
+  const { sourceId } = registration;
+  const wish = await hookWishOf(deps, sourceId);
+  if (wish === undefined) return { kind: 'retry', afterMs: LATER_MS, reason: `source ${sourceId} has no credentials` };
 
-  const result = await ensureHook(deps.openGitLab(wish.access), fact.data.gitlabProjectId, wish);
+  const result = await ensureHook(deps.openGitLab(wish.access), registration.gitlabProjectId, wish);
   if (result.kind === 'absent') return { kind: 'retry', afterMs: LATER_MS, reason: `GitLab does not show the project or its hooks: ${result.detail}` };
   if (result.kind === 'good') return { kind: 'done' };
-  const told = result.kind === 'installed' ? installed(deps, fact, result) : refused(deps, fact, result.reason);
-  const outcome = await deps.log.append(fact.stream, stream.at(-1)?.revision ?? fact.revision, [told]);
+  const told = result.kind === 'installed' ? installed(parts(deps, fact), registration, result) : refused(parts(deps, fact), registration, result.reason);
+  const outcome = await deps.log.append(fact.stream, state.revision, [told]);
   // Somebody decided something about this codebase meanwhile: look again.
   return outcome.kind === 'appended' ? { kind: 'done' } : { kind: 'retry', afterMs: 0, reason: 'the codebase changed meanwhile' };
 }
 
-const parts = ({ now }: Pick<SchedulerDeps, 'now'>, fact: Fact) =>
+export type Registration = Fact<'codebase.registered'>['data'];
+export type Parts = ReturnType<typeof parts>;
+
+export const parts = ({ now }: Pick<SchedulerDeps, 'now'>, fact: Fact) =>
   ({ key: fact.key, actor: { kind: 'scheduler', id: 'hooks' } as const, correlationId: fact.correlationId, causationId: fact.id, time: now() });
 
-export function installed(deps: Pick<SchedulerDeps, 'now'>, fact: Fact<'codebase.registered'>, { how, hook }: Extract<HookResult, { kind: 'installed' }>): NewFact {
-  const { codebaseId, sourceId } = fact.data;
-  return newFact({ type: 'hook.installed', data: { codebaseId, sourceId, gitlabHookId: hook.id, how, isSigned: hook.isSigned }, ...parts(deps, fact) });
+export function installed(given: Parts, { codebaseId, sourceId }: Registration, { how, hook }: Extract<HookResult, { kind: 'installed' }>): NewFact {
+  return newFact({ type: 'hook.installed', data: { codebaseId, sourceId, gitlabHookId: hook.id, how, isSigned: hook.isSigned }, ...given });
 }
 
-export function refused(deps: Pick<SchedulerDeps, 'now'>, fact: Fact<'codebase.registered'>, reason: string): NewFact {
-  const { codebaseId, sourceId } = fact.data;
-  return newFact({ type: 'hook.refused', data: { codebaseId, sourceId, reason: reason.slice(0, 2_000) }, ...parts(deps, fact) });
+export function refused(given: Parts, { codebaseId, sourceId }: Registration, reason: string): NewFact {
+  return newFact({ type: 'hook.refused', data: { codebaseId, sourceId, reason: reason.slice(0, 2_000) }, ...given });
 }

@@ -26,7 +26,9 @@ const hookAt = (id: number, url: string): GitLabHook => ({ id, url, isSigned: tr
 function createWorld() {
   const log = createMemoryEventLog();
   let store = createMemoryGroupStore();
-  const gitlab = { hooks: [] as GitLabHook[], sent: [] as WantedHook[], asked: 0, is: 'there' as 'there' | 'away' | 'absent' | 'refused', isSigning: true, onCreate: async (): Promise<void> => undefined };
+  const gitlab = { hooks: [] as GitLabHook[], sent: [] as WantedHook[], asked: 0, is: 'there' as 'there' | 'away' | 'absent' | 'refused', isSigning: true, onCreate: async (): Promise<void> => undefined, onDelete: async (): Promise<void> => undefined };
+  const clock = { time: Date.parse('2026-01-01T00:00:00Z') };
+  const now = () => new Date(clock.time);
   const secrets = { there: true };
   const answer = <T>(value: () => T) => {
     gitlab.asked += 1;
@@ -45,15 +47,20 @@ function createWorld() {
     hooks: async () => answer(() => gitlab.hooks),
     createHook: async (_project: unknown, wanted: WantedHook) => { await gitlab.onCreate(); return answer(() => save(gitlab.hooks.length + 100, wanted)); },
     updateHook: async (_project: unknown, id: number, wanted: WantedHook) => answer(() => save(id, wanted)),
+    deleteHook: async (_project: unknown, id: number) => {
+      await gitlab.onDelete();
+      if (gitlab.is === 'there' && !gitlab.hooks.some((hook) => hook.id === id)) return { kind: 'absent', detail: '404 Not Found' } as const;
+      return answer(() => { gitlab.hooks = gitlab.hooks.filter((hook) => hook.id !== id); });
+    },
   } as unknown as GitLab;
   const sleep = (ms: number, signal: AbortSignal) => delay(Math.min(ms, 3), undefined, { signal }).catch(() => undefined);
   const startScheduler = () => start({
     // Nothing is in the tables: this is about hooks; what is polled has its own test.
     store: createMemoryReadStore({ position: BEGINNING, sources: [], codebases: [], versions: [], syncs: [], facts: [], progress: new Map(), unfolded: [] }),
     query: async () => [], metrics: createMetrics(), logger: createLogger('silent'), sleep,
-    log, publicUrl: 'http://here', now: () => new Date(), openGitLab: () => fake,
+    log, publicUrl: 'http://here', now, openGitLab: () => fake,
     checks: { claimDue: async () => undefined, keep: async () => undefined },
-    bus: createLogBus({ log, store, logger: createLogger('silent'), now: () => new Date(), sleep }),
+    bus: createLogBus({ log, store, logger: createLogger('silent'), now, sleep }),
     sources: {
       access: async () => ({ baseUrl: 'http://gitlab', token: 't', caPem: undefined, proxyUrl: undefined }),
       webhookSecrets: async () => (secrets.there ? { tokens: ['plain', 'older'], signingTokens: ['whsec_x'] } : undefined),
@@ -61,7 +68,16 @@ function createWorld() {
   }, { concurrency: 2, polling: { requestsPerMinute: 300, activeSeconds: 60, idleSeconds: 900, hookCheckSeconds: 900, hookRetrySeconds: 3_600 } });
   let running = startScheduler();
   return {
-    log, gitlab, secrets,
+    log, gitlab, secrets, clock,
+    /** Somebody decides something about it, whatever stands there. */
+    async decide(type: 'codebase.archived' | 'codebase.removed' | 'codebase.restored') {
+      for (let done = false; !done;) {
+        const at = (await log.readStream(STREAM, { limit: 100 })).length - 1;
+        const fact = newFact({ type, ...parts, time: now(), data: { codebaseId: CODEBASE, command: { id: randomUUID(), digest: '0'.repeat(64) } } });
+        done = (await log.append(STREAM, at, [fact])).kind === 'appended';
+      }
+    },
+    types: async () => (await log.readStream(STREAM, { limit: 100 })).map(({ type }) => type),
     register: () => log.append(STREAM, 'noStream', [registered()]),
     facts: async () => (await log.readStream(STREAM, { limit: 100 })) as unknown as Fact[],
     async told() {
@@ -163,6 +179,81 @@ test.each(['there', 'refused'] as const)('a registration that comes again, GitLa
   await world.idle();
   expect(await world.told()).toHaveLength(1);
   expect(world.gitlab.asked).toBe(asked);
+});
+
+describe('a codebase that is removed', () => {
+  const DAY_MS = 86_400_000;
+  const last = async () => (await world.types()).at(-1);
+  beforeEach(async () => { await world.register(); await world.told(); });
+
+  test('loses its webhook; restored, it gets one again', async () => {
+    world.gitlab.hooks.push(hookAt(9, 'http://elsewhere'));
+    await world.decide('codebase.removed');
+    await until('the hook is gone', async () => (await last()) === 'hook.removed');
+    expect(world.gitlab.hooks.map(({ id }) => id)).toEqual([9]);
+    await world.decide('codebase.restored');
+    await until('the hook is back', async () => (await last()) === 'hook.installed');
+    expect(world.gitlab.hooks.filter(({ url }) => url === URL_OF_OURS)).toHaveLength(1);
+    expect(await world.types()).toEqual(['codebase.registered', 'hook.installed', 'codebase.removed', 'hook.removed', 'codebase.restored', 'hook.installed']);
+  });
+
+  test('and whose webhook GitLab has not is done; one that GitLab will not give up is told, and keeps nothing waiting', async () => {
+    world.gitlab.hooks = [];
+    await world.decide('codebase.removed');
+    await until('it is told', async () => (await last()) === 'hook.removed');
+    await world.decide('codebase.restored');
+    await until('the hook is back', async () => (await last()) === 'hook.installed');
+    world.gitlab.is = 'refused';
+    await world.decide('codebase.removed');
+    await until('it is told', async () => (await last()) === 'hook.refused');
+    expect((await world.facts()).at(-1)).toMatchObject({ data: { reason: expect.stringMatching(/403 Forbidden.*by hand/s) } });
+    await world.idle();
+  });
+
+  test('archived, it keeps its webhook', async () => {
+    await world.decide('codebase.archived');
+    await world.idle();
+    expect(world.gitlab.hooks).toHaveLength(1);
+  });
+
+  test('restored in the moment in which its webhook is taken away has one in the end', async () => {
+    world.gitlab.onDelete = async () => {
+      world.gitlab.onDelete = async () => undefined;
+      await world.decide('codebase.restored');
+    };
+    await world.decide('codebase.removed');
+    await until('all is told', async () => (await last()) === 'hook.installed' && (await world.types()).includes('codebase.restored'));
+    await world.idle();
+    expect(world.gitlab.hooks.filter(({ url }) => url === URL_OF_OURS)).toHaveLength(1);
+    expect(await last()).toBe('hook.installed');
+  });
+
+  test('is deleted after seven days, not before, once, and by a scheduler that was started meanwhile; GitLab may be away', async () => {
+    world.gitlab.is = 'away';
+    await world.decide('codebase.removed');
+    world.clock.time += 7 * DAY_MS - 60_000;
+    await world.forget();
+    await delay(30);
+    expect(await world.types()).not.toContain('codebase.deleted');
+    world.clock.time += 60_000;
+    await until('it is deleted', async () => (await world.types()).includes('codebase.deleted'));
+    await world.forget();
+    await delay(30);
+    expect((await world.facts()).filter(({ type }) => type === 'codebase.deleted')).toMatchObject([{ actor: { kind: 'scheduler' }, data: { codebaseId: CODEBASE } }]);
+  });
+
+  test('and restored in time is not deleted, nor is what is removed again before its own seven days', async () => {
+    await world.decide('codebase.removed');
+    world.clock.time += 6 * DAY_MS;
+    await world.decide('codebase.restored');
+    world.clock.time += 2 * DAY_MS;
+    await world.decide('codebase.removed');
+    await world.forget();
+    await delay(30);
+    expect(await world.types()).not.toContain('codebase.deleted');
+    world.clock.time += 7 * DAY_MS;
+    await until('it is deleted', async () => (await world.types()).includes('codebase.deleted'));
+  });
 });
 
 async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {

@@ -10,6 +10,7 @@ import {
 import { syncAnswer, syncList, syncRequestedAnswer, type SyncAnswer, type SyncRequestedAnswer } from '#schemas/api/syncs.ts';
 import { refList, versionList, type RefList, type VersionList } from '#schemas/api/versions.ts';
 import type { checkSource, registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
+import { createLifecycleCalls, type LifecycleCalls } from './lifecycle-calls.ts';
 import { followLive, type LiveMessage, type LiveOptions } from './live.ts';
 import { createRequests } from './requests.ts';
 
@@ -38,7 +39,7 @@ export interface FileAnswer {
 }
 
 /** Every call @throws ApiProblem | EngineUnreachable | UnexpectedAnswer. */
-export interface ApiClient {
+export interface ApiClient extends LifecycleCalls {
   readonly url: string;
   sources(): Promise<readonly SourceAnswer[]>;
   addSource(body: z.input<typeof registerSource>): Promise<SourceRegisteredAnswer>;
@@ -53,8 +54,8 @@ export interface ApiClient {
   gitlabProjects(id: string, filter?: { group?: string | number; after?: string; limit?: number; membership?: boolean }): Promise<GitLabProjectPage>;
   /** Address and secrets for a webhook made by hand. */
   manualHook(id: string): Promise<ManualHook>;
-  /** All of them, page by page. */
-  codebases(): AsyncIterable<CodebaseSummary>;
+  /** All of them, page by page; active and archived ones unless said. */
+  codebases(filter?: { project?: string; source?: string; state?: 'active' | 'archived' | 'removed' }): AsyncIterable<CodebaseSummary>;
   codebase(id: string): Promise<CodebaseDetail>;
   addCodebase(body: { sourceId: string } & Omit<z.input<typeof registerCodebase>, 'sourceId'>): Promise<CodebaseAnswer>;
   requestSync(id: string, body?: z.input<typeof requestSync>): Promise<SyncRequestedAnswer>;
@@ -89,6 +90,7 @@ export function createApiClient({ url, token }: { readonly url: string; readonly
 
   return {
     url: base,
+    ...createLifecycleCalls({ ask }),
     sources: async () => (await ask(sourceList, 'GET', '/v1/sources')).sources,
     addSource: (body) => ask(sourceRegistered, 'POST', '/v1/sources', { body }),
 
@@ -99,8 +101,8 @@ export function createApiClient({ url, token }: { readonly url: string; readonly
     gitlabProjects: (id, filter = {}) => ask(gitlabProjectPage, 'GET', `/v1/sources/${part(id)}/gitlab/projects${queryOf(filter)}`),
     manualHook: (id) => ask(manualHook, 'GET', `/v1/sources/${part(id)}/manual-hook`),
 
-    async *codebases() {
-      let next: string | null = `/v1/codebases?limit=${CODEBASES_A_PAGE}`;
+    async *codebases(filter = {}) {
+      let next: string | null = `/v1/codebases${queryOf({ limit: CODEBASES_A_PAGE, ...filter })}`;
       while (next !== null) {
         const page: z.output<typeof codebasePage> = await ask(codebasePage, 'GET', next);
         yield* page.codebases;

@@ -13,6 +13,21 @@ function inWords(fact: Told): string {
   switch (fact.type) {
     case 'source.registered': return `${fact.data.name}, ${fact.data.baseUrl}`;
     case 'codebase.registered': return `${fact.data.path ?? `GitLab project ${fact.data.gitlabProjectId}`}, follows ${[...fact.data.followed.branches, ...fact.data.followed.tags.map((tag) => `tag ${tag}`)].join(', ')}`;
+    case 'codebase.changed': return `follows ${[...fact.data.followed.branches, ...fact.data.followed.tags.map((tag) => `tag ${tag}`)].join(', ')}`;
+    case 'codebase.archived': return 'archived: read, and synced no longer';
+    case 'codebase.restored': return 'restored: kept in sync again';
+    case 'codebase.removed': return 'removed; can be undone for seven days';
+    case 'codebase.deleted': return 'deleted for good';
+    case 'hook.removed': return `webhook ${fact.data.gitlabHookId} is gone`;
+    case 'source.changed': return `${fact.data.name}: ${fact.data.changed.join(', ')} changed`;
+    case 'source.removed': return 'removed, its credentials forgotten';
+    case 'project.created':
+    case 'project.renamed': return fact.data.name;
+    case 'project.archived': return 'archived';
+    case 'project.restored': return 'restored';
+    case 'project.removed': return 'removed';
+    case 'project.codebase-added': return `has codebase ${fact.data.codebaseId}`;
+    case 'project.codebase-removed': return `has codebase ${fact.data.codebaseId} no longer`;
     case 'hook.installed': return `webhook ${fact.data.gitlabHookId} ${fact.data.how}${fact.data.isSigned ? ', deliveries are signed' : ''}`;
     case 'hook.refused': return fact.data.reason;
     case 'push.received': return fact.data.refs.length === 0 ? 'no refs named: all are looked at' : listed(fact.data.refs.map((hint) => `${shortRef(hint.ref)} to ${hint.after === null || /^0+$/.test(hint.after) ? 'nothing' : shortId(hint.after)}`));
@@ -27,6 +42,7 @@ function inWords(fact: Told): string {
     case 'codebase.scanned': return `${moved(fact.data)}, ${counted(fact.data.counts.blobs, 'file')} looked at`;
     case 'codebase.stored': return `${moved(fact.data)}, verified, ${counted(fact.data.objectsAdded, 'object')} added`;
     case 'sync.skipped': return `${shortRef(fact.data.ref)}, ${SKIPPED[fact.data.reason]}`;
+    case 'ref.unfollowed': return `${shortRef(fact.data.ref)}, followed no longer`;
     case 'ref.deleted': return `${shortRef(fact.data.ref)}, gone in GitLab`;
     case 'sync.failed': return `${shortRef(fact.data.ref)}, attempt ${fact.data.attempt} in ${fact.data.step}: ${fact.data.reason}: ${fact.data.detail}`;
     default: return fact satisfies never;
@@ -38,6 +54,8 @@ const SKIPPED = {
   'newer-hint': 'left to a newer hint',
   'not-followed': 'not a followed ref',
   'nothing-there': 'nothing there',
+  'codebase-archived': 'its codebase is archived',
+  'codebase-removed': 'its codebase is removed',
 } as const;
 
 const REFS_SHOWN = 3;

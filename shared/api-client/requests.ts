@@ -9,23 +9,27 @@ const ANSWER_MS_MAX = 60_000;
 /** An error's body is a few hundred bytes; of a stranger's page nobody needs more. */
 const PROBLEM_CHARS_SHOWN = 200;
 
+type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+
 export interface RequestOptions {
   /** Sent as JSON, with an Idempotency-Key. */
   readonly body?: unknown;
+  /** Which state a change is meant for: the `If-Match` header. */
+  readonly ifMatch?: string;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface Requests {
   /** The answer, if it is 2xx. @throws ApiProblem | EngineUnreachable */
-  send(method: 'GET' | 'POST', path: string, options?: RequestOptions): Promise<Response>;
+  send(method: Method, path: string, options?: RequestOptions): Promise<Response>;
   /** Its body, parsed. @throws ApiProblem | EngineUnreachable | UnexpectedAnswer */
-  ask<Schema extends z.ZodType>(schema: Schema, method: 'GET' | 'POST', path: string, options?: RequestOptions): Promise<z.output<Schema>>;
+  ask<Schema extends z.ZodType>(schema: Schema, method: Method, path: string, options?: RequestOptions): Promise<z.output<Schema>>;
 }
 
 export function createRequests({ url, token }: { readonly url: string; readonly token: string | undefined }): Requests {
   const base = url.replace(/\/+$/, '');
 
-  async function send(method: 'GET' | 'POST', path: string, { body, signal }: RequestOptions = {}): Promise<Response> {
+  async function send(method: Method, path: string, { body, ifMatch, signal }: RequestOptions = {}): Promise<Response> {
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(new Error(`no answer within ${ANSWER_MS_MAX / 1_000} s`)), ANSWER_MS_MAX);
     try {
@@ -35,6 +39,7 @@ export function createRequests({ url, token }: { readonly url: string; readonly 
           accept: 'application/json, application/octet-stream;q=0.9',
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
           ...(body === undefined ? {} : { 'content-type': 'application/json', 'idempotency-key': randomUUID() }),
+          ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),

@@ -99,7 +99,7 @@ export const TIME = '2026-11-22T18:34:36.636Z';
 export function codebaseAnswer(change: object = {}) {
   return {
     id: CODEBASE_ID, sourceId: SOURCE_ID, gitlabProjectId: 1, path: 'team/app', followed: { branches: ['*'], tags: [] }, defaultRef: 'refs/heads/main',
-    hook: { state: 'installed', reason: null, isSigned: true }, registeredAt: TIME, lastHintAt: TIME, lastObservedAt: TIME, watchedBy: 'hook', lastLook: { at: TIME, how: 'sync' }, hookTrouble: null, ...change,
+    hook: { state: 'installed', reason: null, isSigned: true }, registeredAt: TIME, lastHintAt: TIME, lastObservedAt: TIME, watchedBy: 'hook', lastLook: { at: TIME, how: 'sync' }, hookTrouble: null, state: 'active', undoUntil: null, revision: 1, ...change,
   };
 }
 

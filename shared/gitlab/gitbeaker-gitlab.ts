@@ -106,6 +106,7 @@ export function createGitbeakerGitLab(access: GitLabAccess, options: GitbeakerOp
       await api.hooks.requester.post(`${project}/hooks/${hookId}/test/push_events`);
       return null;
     }),
+    deleteHook: (project, hookId) => answerTo(`delete webhook ${hookId} of project ${project}`, async () => void (await api.hooks.remove(project, hookId))),
   };
 }
 

@@ -209,6 +209,17 @@ export function gitLabContract(name: string, open: OpenGitLab): void {
         }
       });
 
+      test('are deleted; one that is not there, or of a project that is not, is absent', async () => {
+        const api = open(gitlab.access);
+        const made = valueOf(await api.createHook(demo.id, { ...WANTED, url: 'https://engine.example/hooks/short-lived' }));
+        expect(await api.deleteHook(demo.id, made.id)).toMatchObject({ kind: 'ok' });
+        expect(valueOf(await api.hooks(demo.id)).map(({ id }) => id)).not.toContain(made.id);
+        expect(await api.deleteHook(demo.id, made.id)).toMatchObject({ kind: 'absent' });
+        expect(await api.deleteHook(gitlabProjectId.parse(4_711), made.id)).toMatchObject({ kind: 'absent' });
+        const { secret } = await gitlab.admin<{ secret: string }>('POST', '/tokens', { user: 'root', scopes: ['read_api'] });
+        expect(await open({ ...gitlab.access, token: secret }).deleteHook(demo.id, made.id)).toMatchObject({ kind: 'refused', status: 403 });
+      });
+
       test('are refused to a token that may only read', async () => {
         const { secret } = await gitlab.admin<{ secret: string }>('POST', '/tokens', { user: 'root', scopes: ['read_api'] });
         expect(await open({ ...gitlab.access, token: secret }).createHook(demo.id, WANTED)).toMatchObject({ kind: 'refused', status: 403 });

@@ -101,6 +101,8 @@ export interface GitLab {
    * where there is a commit. @throws GitLabRequestError when the delivery failed
    */
   testHook(project: GitLabProjectId, hookId: number): Promise<Answer<null>>;
+  /** Absent when it, or the project, is not there. */
+  deleteHook(project: GitLabProjectId, hookId: number): Promise<Answer<void>>;
 }
 
 export type OpenGitLab = (access: GitLabAccess) => GitLab;

@@ -1,12 +1,14 @@
-import type { CodebaseId, Position, SourceId, SyncId } from '#schemas/brand.ts';
+import type { CodebaseId, Position, ProjectId, SourceId, SyncId } from '#schemas/brand.ts';
 import type { Progress } from '#shared/bus/bus.ts';
-import type { At, CodebaseView, FactMark, IndexedFact, PollingView, ReadStore, SyncFilter, SyncView, VersionView } from './read-store.ts';
+import type { At, CodebaseView, FactMark, IndexedFact, PollingView, ProjectView, ReadStore, SourceView, SyncFilter, SyncView, VersionView } from './read-store.ts';
 
 /** What is in the tables, in any order. Where a ref points now is its newest version. */
 export interface ReadModel {
   readonly position: Position;
-  readonly sources: readonly { id: SourceId; name: string; baseUrl: string; registeredAt: string }[];
-  readonly codebases: readonly CodebaseView[];
+  readonly sources: readonly (SourceView & { readonly state: 'active' | 'removed' })[];
+  readonly codebases: readonly (CodebaseView & { readonly beganAt?: Position })[];
+  readonly projects?: readonly Omit<ProjectView, 'codebases'>[];
+  readonly members?: readonly { readonly project: ProjectId; readonly codebase: CodebaseId; readonly isMember: boolean }[];
   readonly versions: readonly (VersionView & { readonly codebaseId: CodebaseId })[];
   readonly syncs: readonly SyncView[];
   /** A test that asks for no ids and times need not give them. */
@@ -14,20 +16,29 @@ export interface ReadModel {
   readonly progress: ReadonlyMap<SyncId, Progress>;
   /** The key of each fact that could not be folded. */
   readonly unfolded: readonly string[];
-  readonly members?: ReadonlyMap<string, readonly CodebaseId[]>;
   readonly polling?: ReadonlyMap<SourceId, PollingView>;
 }
 
 /** A read model in this process's memory: for tests. Looks at `model` anew each time. */
 export function createMemoryReadStore(model: ReadModel): ReadStore {
-  const versionsOf = (codebase: CodebaseId): VersionView[] => model.versions.filter((version) => version.codebaseId === codebase)
+  const beganAt = (codebase: CodebaseId) => model.codebases.find((one) => one.id === codebase)?.beganAt ?? '';
+  const { projects = [], members = [] } = model;
+  const isMember = (project: ProjectId, codebase: CodebaseId) => members.some((one) => one.project === project && one.codebase === codebase && one.isMember);
+  const projectOf = (project: (typeof projects)[number]): ProjectView =>
+    ({ ...project, codebases: model.codebases.filter((one) => LISTED.includes(one.state) && isMember(project.id, one.id)).length });
+  const versionsOf = (codebase: CodebaseId): VersionView[] => model.versions.filter((version) => version.codebaseId === codebase && version.position > beganAt(codebase))
     .map(({ codebaseId: _codebaseId, ...version }) => version).sort((left, right) => compare(right.position, left.position));
 
   return {
     position: async () => model.position,
-    sources: async () => [...model.sources].sort((left, right) => compare(left.registeredAt, right.registeredAt) || compare(left.id, right.id)),
-    codebases: async ({ after, limit }) => model.codebases.filter(({ id }) => id > after).sort((left, right) => compare(left.id, right.id)).slice(0, limit),
-    codebase: async (id) => model.codebases.find((one) => one.id === id),
+    sources: async () => model.sources.filter((one) => one.state !== 'removed').map(({ state: _state, ...source }) => source).sort((left, right) => compare(left.registeredAt, right.registeredAt) || compare(left.id, right.id)),
+    codebases: async ({ after, limit, project, source, states = LISTED }) => model.codebases
+      .filter((one) => one.id > after && states.includes(one.state) && (source === undefined || one.sourceId === source) && (project === undefined || isMember(project, one.id)))
+      .sort((left, right) => compare(left.id, right.id)).slice(0, limit).map(shown),
+    codebase: async (id) => model.codebases.filter((one) => one.id === id).map(shown)[0],
+    projects: async ({ after, limit, states = LISTED }) => projects.filter(({ id, state }) => id > after && (states as readonly string[]).includes(state))
+      .sort((left, right) => compare(left.id, right.id)).slice(0, limit).map(projectOf),
+    project: async (id) => projects.filter((one) => one.id === id).map(projectOf)[0],
     async refs(codebase) {
       const newest = new Map(versionsOf(codebase).reverse().map((version) => [version.ref, version]));
       return [...newest.values()].filter(({ state }) => state === 'stored').sort((left, right) => compare(left.ref, right.ref));
@@ -64,7 +75,7 @@ export function createMemoryReadStore(model: ReadModel): ReadStore {
     unfolded: async (key) => model.unfolded.filter((one) => one === key).length,
     factsOf: async ({ keys, after, limit }) => model.facts.filter((fact) => fact.position > after && keys.includes(fact.key))
       .sort((left, right) => compare(left.position, right.position)).slice(0, limit),
-    members: async (project) => ({ codebases: [...(model.members?.get(project) ?? [])].sort(compare), position: model.position }),
+    members: async (project) => ({ codebases: members.filter((one) => one.project === project && one.isMember).map((one) => one.codebase).sort(compare), position: model.position }),
   };
 }
 
@@ -86,6 +97,10 @@ function isAsked(sync: SyncView, { cause, codebase, refs, states, since, until, 
 
 type Begun = Pick<SyncView, 'begunAt' | 'id'>;
 const byBeginning = (left: Begun, right: Begun) => compare(right.begunAt, left.begunAt) || compare(left.id, right.id);
+
+/** What is shown unless something else is asked for. */
+const LISTED: readonly CodebaseView['state'][] = ['active', 'archived'];
+const shown = ({ beganAt: _beganAt, ...codebase }: ReadModel['codebases'][number]): CodebaseView => codebase;
 
 function isThen(version: VersionView, at: At): boolean {
   if ('commit' in at) return version.commit === at.commit;

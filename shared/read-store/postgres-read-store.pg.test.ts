@@ -42,13 +42,15 @@ async function fill(pool: Pool, model: ReadModel): Promise<void> {
   const insert = async (table: string, row: Record<string, unknown>) => void (await pool.query(
     `insert into ${table} select * from json_populate_record(null::${table}, $1::json)`, [JSON.stringify(row)]));
   await pool.query('update read_model.progress set position = $1', [model.position]);
-  for (const one of model.sources) await insert('read_model.sources', { source_id: one.id, name: one.name, base_url: one.baseUrl, registered_at: one.registeredAt });
+  for (const one of model.sources) await insert('read_model.sources', { source_id: one.id, name: one.name, base_url: one.baseUrl, registered_at: one.registeredAt, revision: one.revision, state: one.state });
+  for (const one of model.projects ?? []) await insert('read_model.projects', { project_id: one.id, name: one.name, state: one.state, created_at: one.createdAt, removed_at: one.removedAt, revision: one.revision });
+  for (const one of model.members ?? []) await insert('read_model.project_codebases', { project_id: one.project, codebase_id: one.codebase, is_member: one.isMember });
   for (const one of model.codebases) {
     await insert('read_model.codebases', {
       codebase_id: one.id, source_id: one.sourceId, gitlab_project_id: one.gitlabProjectId, path: one.path, followed: one.followed, default_ref: one.defaultRef,
       hook_state: one.hook.state, hook_reason: one.hook.reason, hook_is_signed: one.hook.isSigned, registered_at: one.registeredAt,
       last_hint_at: one.lastHintAt, last_whole_hint_at: one.lastWholeHintAt, last_observed_at: one.lastObservedAt,
-      state: one.state, removed_at: one.removedAt, revision: one.revision,
+      state: one.state, removed_at: one.removedAt, revision: one.revision, began_at: one.beganAt ?? '',
     });
   }
   for (const { id, look } of model.codebases) {
@@ -78,9 +80,5 @@ async function fill(pool: Pool, model: ReadModel): Promise<void> {
   }
   for (const one of model.facts) await insert('read_model.fact_index', { position: one.position, key: one.key, stream: one.stream, revision: one.revision, type: one.type, fact_id: one.id ?? '', correlation_id: one.correlationId ?? '', time: one.time ?? '' });
   for (const [n, key] of model.unfolded.entries()) await insert('read_model.unfolded', { position: String(n), fact_id: 'f', key, type: 't', error: 'e' });
-  for (const [project, codebases] of (model.members ?? [])) {
-    for (const codebase of codebases) await insert('read_model.project_codebases', { project_id: project, codebase_id: codebase, is_member: true });
-    await insert('read_model.project_codebases', { project_id: project, codebase_id: 'one that left', is_member: false });
-  }
   for (const [id, progress] of model.progress) await pool.query('insert into sync_progress (sync_id, progress) values ($1, $2)', [id, JSON.stringify(progress)]);
 }

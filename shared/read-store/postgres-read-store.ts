@@ -1,14 +1,24 @@
 import type { Pool } from 'pg';
-import { BEGINNING, type CodebaseId, type Position, type RefName, type SourceId } from '#schemas/brand.ts';
+import { BEGINNING, type CodebaseId, type Position, type RefName } from '#schemas/brand.ts';
 import type { Progress } from '#shared/bus/bus.ts';
 import { createQuery } from '#shared/postgres/query.ts';
-import type { At, CodebaseView, FactMark, Known, PollingView, ReadStore, SyncView, VersionView } from './read-store.ts';
+import type { At, CodebaseView, FactMark, Known, PollingView, ProjectView, ReadStore, SourceView, SyncView, VersionView } from './read-store.ts';
 
 const CODEBASE = `codebase_id as id, source_id as "sourceId", gitlab_project_id as "gitlabProjectId", path, followed, default_ref as "defaultRef",
   json_build_object('state', hook_state, 'reason', hook_reason, 'isSigned', hook_is_signed) as hook,
   registered_at as "registeredAt", last_hint_at as "lastHintAt", last_whole_hint_at as "lastWholeHintAt", last_observed_at as "lastObservedAt",
   state, removed_at as "removedAt", revision,
   (select json_build_object('lookedAt', looked_at, 'position', position, 'different', different, 'hookTrouble', hook_trouble) from codebase_looks where codebase_looks.codebase_id = codebases.codebase_id) as look`;
+
+const PROJECT = `project_id as id, name, state, created_at as "createdAt", removed_at as "removedAt", revision,
+  (select count(*)::int from read_model.project_codebases m join read_model.codebases c using (codebase_id)
+   where m.project_id = p.project_id and m.is_member and c.state in ('active', 'archived')) as codebases`;
+
+/** What is shown unless something else is asked for. */
+const LISTED = ['active', 'archived'] as const;
+
+/** Of this life of the codebase ($1): registered again after a deletion, it begins anew. */
+const OF_THIS_LIFE = 'position > (select began_at from read_model.codebases where codebase_id = $1)';
 
 const VERSION = `ref, state, commit_id as commit, commit_time as "commitTime", tree_id as tree, object_format as "objectFormat", sync_id as sync,
   stored_at as "storedAt", observed_at as "observedAt", position`;
@@ -29,11 +39,22 @@ export function createPostgresReadStore({ pool }: { readonly pool: Pool }): Read
       return row?.position ?? BEGINNING;
     },
 
-    sources: () => query<{ id: SourceId; name: string; baseUrl: string; registeredAt: string }>(
-      'select source_id as id, name, base_url as "baseUrl", registered_at as "registeredAt" from read_model.sources order by registered_at, source_id'),
+    sources: () => query<SourceView>(
+      `select source_id as id, name, base_url as "baseUrl", registered_at as "registeredAt", revision from read_model.sources where state <> 'removed' order by registered_at, source_id`),
 
-    async codebases({ after, limit }) {
-      return (await query<CodebaseView>(`select ${CODEBASE} from read_model.codebases where codebase_id > $1 order by codebase_id limit $2`, [after, limit])).map(asCodebase);
+    async codebases({ after, limit, project, source, states = LISTED }) {
+      return (await query<CodebaseView>(
+        `select ${CODEBASE} from read_model.codebases c where codebase_id > $1 and state = any($3::text[]) and ($4::text is null or source_id = $4)
+         and ($5::text is null or exists (select from read_model.project_codebases m where m.project_id = $5 and m.codebase_id = c.codebase_id and m.is_member))
+         order by codebase_id limit $2`, [after, limit, states, source ?? null, project ?? null])).map(asCodebase);
+    },
+
+    projects: ({ after, limit, states = LISTED }) => query<ProjectView>(
+      `select ${PROJECT} from read_model.projects p where project_id > $1 and state = any($3::text[]) order by project_id limit $2`, [after, limit, states]),
+
+    async project(id) {
+      const [row] = await query<ProjectView>(`select ${PROJECT} from read_model.projects p where project_id = $1`, [id]);
+      return row;
     },
 
     async codebase(id) {
@@ -41,7 +62,7 @@ export function createPostgresReadStore({ pool }: { readonly pool: Pool }): Read
       return row === undefined ? undefined : asCodebase(row);
     },
 
-    refs: (codebase) => query<VersionView>(`select ${VERSION} from read_model.refs where codebase_id = $1 and state = 'stored' order by ref`, [codebase]),
+    refs: (codebase) => query<VersionView>(`select ${VERSION} from read_model.refs where codebase_id = $1 and state = 'stored' and ${OF_THIS_LIFE} order by ref`, [codebase]),
 
     async refsUnderWay(codebase) {
       const rows = await query<{ ref: RefName }>('select distinct ref from read_model.syncs where codebase_id = $1 and ended_at is null', [codebase]);
@@ -63,13 +84,13 @@ export function createPostgresReadStore({ pool }: { readonly pool: Pool }): Read
     },
 
     versions: (codebase, { refs, commit, before, limit }) => query<VersionView>(
-      `select ${VERSION} from read_model.versions where codebase_id = $1 and ($2::text[] is null or ref like any($2)) and ($3::text is null or position < $3)
+      `select ${VERSION} from read_model.versions where codebase_id = $1 and ${OF_THIS_LIFE} and ($2::text[] is null or ref like any($2)) and ($3::text is null or position < $3)
        and ($4::text is null or commit_id like $4 || '%') order by position desc limit $5`, [codebase, refs?.map(likeOf) ?? null, before ?? null, commit ?? null, limit]),
 
     async versionAt(codebase, ref, at) {
       const { where, values, order } = momentOf(at);
       const [row] = await query<VersionView>(
-        `select ${VERSION} from read_model.versions where codebase_id = $1 and ${where} order by (ref = $2) desc, ${order} limit 1`, [codebase, ref, ...values]);
+        `select ${VERSION} from read_model.versions where codebase_id = $1 and ${where} and ${OF_THIS_LIFE} order by (ref = $2) desc, ${order} limit 1`, [codebase, ref, ...values]);
       return row;
     },
 

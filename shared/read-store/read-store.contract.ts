@@ -1,17 +1,17 @@
-import type { CodebaseId, FactId, ObjectId, Position, RefName, SourceId, StreamName, SyncId } from '#schemas/brand.ts';
+import type { CodebaseId, FactId, ObjectId, Position, ProjectId, RefName, SourceId, StreamName, SyncId } from '#schemas/brand.ts';
 import type { ReadModel } from './memory-read-store.ts';
-import type { CodebaseView, ReadStore, SyncView, VersionView } from './read-store.ts';
+import type { ReadStore, SyncView, VersionView } from './read-store.ts';
 
 const uuid = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 const at = (n: number) => String(n).padStart(20, '0') as Position;
 const time = (n: number) => new Date(Date.UTC(2026, 0, 1, 0, n)).toISOString();
 const commit = (name: string) => name.repeat(40) as ObjectId;
-const [APP, LIB] = [uuid(1) as CodebaseId, uuid(2) as CodebaseId];
+const [APP, LIB, OLD, HIDDEN, ANEW] = [uuid(1) as CodebaseId, uuid(2) as CodebaseId, uuid(3) as CodebaseId, uuid(4) as CodebaseId, uuid(5) as CodebaseId];
 const [MAIN, SIDE] = ['refs/heads/main' as RefName, 'refs/heads/side' as RefName];
 
-const codebase = (id: CodebaseId, more: Partial<CodebaseView> = {}): CodebaseView => ({
+const codebase = (id: CodebaseId, more: Partial<ReadModel['codebases'][number]> = {}): ReadModel['codebases'][number] => ({
   id, sourceId: uuid(9) as SourceId, gitlabProjectId: 2 ** 40, path: null, followed: { branches: ['*'], tags: ['v*'] }, defaultRef: MAIN,
-  hook: { state: 'refused', reason: '403', isSigned: null }, registeredAt: time(0), lastHintAt: time(0), lastWholeHintAt: time(0), lastObservedAt: null, state: 'active', removedAt: null, revision: 0, look: null, ...more,
+  hook: { state: 'refused', reason: '403', isSigned: null }, registeredAt: time(0), lastHintAt: time(0), lastWholeHintAt: time(0), lastObservedAt: null, state: 'active', removedAt: null, revision: 0, look: null, beganAt: '' as Position, ...more,
 });
 const version = (position: number, ref: RefName, named: string | null, codebaseId = APP): ReadModel['versions'][number] => ({
   codebaseId, ref, state: named === null ? 'deleted' : 'stored', commit: named === null ? null : commit(named), commitTime: named === null ? null : time(position), tree: named === null ? null : commit(named),
@@ -22,17 +22,22 @@ const sync = (n: number, more: Partial<SyncView> = {}): SyncView => ({
   hintReached: true, attempt: 1, begunAt: time(n), fetchedAt: time(n), scannedAt: time(n), endedAt: time(n), counts: { commits: 1, trees: 2, blobs: 3 }, bytes: 6_000_000_000, objectsAdded: 6, ...more,
 });
 
-const MODEL: ReadModel = {
+const MODEL: Required<ReadModel> = {
   position: at(50),
-  sources: [{ id: uuid(9) as SourceId, name: 'later', baseUrl: 'https://b', registeredAt: time(2) }, { id: uuid(10) as SourceId, name: 'first', baseUrl: 'https://a', registeredAt: time(1) }],
-  codebases: [codebase(LIB, { path: 'a/lib', hook: { state: 'installed', reason: null, isSigned: true }, lastObservedAt: time(9), look: { lookedAt: time(8), position: at(7), different: [SIDE], hookTrouble: 'disabled' } }), codebase(APP)],
+  sources: [{ id: uuid(9) as SourceId, name: 'later', baseUrl: 'https://b', registeredAt: time(2), revision: 3, state: 'active' }, { id: uuid(10) as SourceId, name: 'first', baseUrl: 'https://a', registeredAt: time(1), revision: 0, state: 'active' }, { id: uuid(11) as SourceId, name: 'gone', baseUrl: 'https://c', registeredAt: time(0), revision: 1, state: 'removed' }],
+  codebases: [codebase(LIB, { path: 'a/lib', hook: { state: 'installed', reason: null, isSigned: true }, lastObservedAt: time(9), look: { lookedAt: time(8), position: at(7), different: [SIDE], hookTrouble: 'disabled' } }), codebase(APP),
+    codebase(OLD, { state: 'archived', sourceId: uuid(10) as SourceId }), codebase(HIDDEN, { state: 'removed', removedAt: time(3), revision: 4 }), codebase(ANEW, { state: 'deleted', beganAt: at(11) })],
+  projects: [
+    { id: uuid(41) as ProjectId, name: 'Both', state: 'active', createdAt: time(1), removedAt: null, revision: 5 }, { id: uuid(40) as ProjectId, name: 'Old', state: 'archived', createdAt: time(1), removedAt: null, revision: 1 },
+    { id: uuid(42) as ProjectId, name: 'Gone', state: 'removed', createdAt: time(1), removedAt: time(2), revision: 1 }],
+  members: [[APP, true], [LIB, false], [OLD, true], [HIDDEN, true]].map(([one, isMember]) => ({ project: uuid(41) as ProjectId, codebase: one as CodebaseId, isMember: isMember as boolean }))
+    .concat([[LIB, true], [OLD, false], [APP, true]].map(([one, isMember]) => ({ project: uuid(400) as ProjectId, codebase: one as CodebaseId, isMember: isMember as boolean }))),
   // main: a, b, a again; side: c, gone, c; the other codebase has the same commit.
-  versions: [version(1, MAIN, 'a'), version(2, SIDE, 'c'), version(3, MAIN, 'b'), version(4, SIDE, null), version(5, MAIN, 'a'), version(6, 'refs/heads/z' as RefName, 'b'), version(7, 'refs/heads/gone' as RefName, 'd'), version(8, 'refs/heads/gone' as RefName, null), version(9, MAIN, 'b', LIB)],
+  versions: [version(1, MAIN, 'a'), version(2, SIDE, 'c'), version(3, MAIN, 'b'), version(4, SIDE, null), version(5, MAIN, 'a'), version(6, 'refs/heads/z' as RefName, 'b'), version(7, 'refs/heads/gone' as RefName, 'd'), version(8, 'refs/heads/gone' as RefName, null), version(9, MAIN, 'b', LIB), version(10, MAIN, 'a', ANEW), version(12, SIDE, 'b', ANEW)],
   syncs: [sync(1), sync(3, { ref: SIDE, state: 'waiting', endedAt: null, counts: null, bytes: null }), sync(2, { cause: uuid(301) as FactId }), sync(4, { codebaseId: LIB, state: 'fetched', endedAt: null, cause: null })],
   facts: [1, 2, 3, 4, 5].map((n) => ({ position: at(n), key: n % 2 === 0 ? APP : LIB, stream: `sync-${n % 3}` as StreamName, revision: n, type: n === 4 ? 'codebase.stored' : 'codebase.fetched', id: uuid(400 + n) as FactId, correlationId: `begun by ${n % 2}`, time: time(n) })),
   progress: new Map([[uuid(203) as SyncId, { syncId: uuid(203) as SyncId, codebaseId: APP, ref: SIDE, step: 'fetch', objectsDone: 1, objectsTotal: null, bytesDone: 2 }]]),
   unfolded: [APP, APP, 'other'],
-  members: new Map([[uuid(400), [LIB, APP]], [uuid(401), []]]),
   polling: new Map([[uuid(9) as SourceId, { activeBoundSeconds: 60, idleBoundSeconds: 900, requestsPerMinute: 300, wantedPerMinute: 12, heldUntil: time(3), heldReason: '429' }]]),
 };
 
@@ -46,16 +51,41 @@ export function readStoreContract(name: string, open: (model: ReadModel) => Prom
 
     test('the position is that of the last fact folded', async () => { expect(await store.position()).toBe(at(50)); });
 
-    test('sources come oldest first', async () => {
-      expect(await store.sources()).toEqual([MODEL.sources[1], MODEL.sources[0]]);
+    test('sources come oldest first, without those that were removed', async () => {
+      expect(await store.sources()).toEqual([MODEL.sources[1], MODEL.sources[0]].map(({ state: _state, ...source }: any) => source));
     });
 
     test('codebases come by id, a page at a time, whole', async () => {
-      expect(await store.codebases({ after: '', limit: 10 })).toEqual([MODEL.codebases[1], MODEL.codebases[0]]);
-      expect(await store.codebases({ after: '', limit: 1 })).toEqual([MODEL.codebases[1]]);
-      expect(await store.codebases({ after: APP, limit: 1 })).toEqual([MODEL.codebases[0]]);
-      expect(await store.codebase(LIB)).toEqual(MODEL.codebases[0]);
+      const [lib, app, old] = MODEL.codebases.map(({ beganAt: _beganAt, ...view }) => view);
+      expect(await store.codebases({ after: '', limit: 10 })).toEqual([app, lib, old]);
+      expect(await store.codebases({ after: '', limit: 1 })).toEqual([app]);
+      expect(await store.codebases({ after: APP, limit: 1 })).toEqual([lib]);
+      expect(await store.codebase(LIB)).toEqual(lib);
       expect(await store.codebase(uuid(77) as CodebaseId)).toBeUndefined();
+    });
+
+    test('codebases are filtered by state, source and project; the removed and the deleted are listed only when asked for', async () => {
+      const ids = async (filter: Partial<Parameters<ReadStore['codebases']>[0]>) => (await store.codebases({ after: '', limit: 10, ...filter })).map(({ id }) => id);
+      expect(await ids({ states: ['removed', 'deleted'] })).toEqual([HIDDEN, ANEW]);
+      expect(await ids({ source: uuid(10) as SourceId })).toEqual([OLD]);
+      expect(await ids({ project: uuid(41) as ProjectId })).toEqual([APP, OLD]);
+      expect(await ids({ project: uuid(41) as ProjectId, states: ['removed'] })).toEqual([HIDDEN]);
+      expect(await ids({ project: uuid(40) as ProjectId })).toEqual([]);
+      expect((await store.codebase(HIDDEN))).toMatchObject({ state: 'removed', removedAt: time(3), revision: 4 });
+    });
+
+    test('projects come by id, with how many codebases they have that are not removed', async () => {
+      const [both, old, gone] = MODEL.projects.map((project, n) => ({ ...project, codebases: n === 0 ? 2 : 0 }));
+      expect(await store.projects({ after: '', limit: 10 })).toEqual([old, both]);
+      expect(await store.projects({ after: '', limit: 10, states: ['removed'] })).toEqual([gone]);
+      expect(await store.projects({ after: uuid(40), limit: 1 })).toEqual([both]);
+      expect([await store.project(uuid(41) as ProjectId), await store.project(uuid(42) as ProjectId), await store.project(uuid(77) as ProjectId)]).toEqual([both, gone, undefined]);
+    });
+
+    test('what a codebase had before it began anew is not there', async () => {
+      expect((await store.refs(ANEW)).map(({ ref }) => ref)).toEqual([SIDE]);
+      expect((await store.versions(ANEW, { limit: 10 })).map(({ ref }) => ref)).toEqual([SIDE]);
+      expect(await store.versionAt(ANEW, MAIN, { commit: commit('a') })).toBeUndefined();
     });
 
     test('refs are where each points now, without those that are gone', async () => {

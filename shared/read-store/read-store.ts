@@ -1,4 +1,4 @@
-import type { CodebaseId, FactId, GitObjectFormat, ObjectId, Position, RefName, SourceId, StreamName, SyncId } from '#schemas/brand.ts';
+import type { CodebaseId, FactId, GitObjectFormat, ObjectId, Position, ProjectId, RefName, SourceId, StreamName, SyncId } from '#schemas/brand.ts';
 import type { Progress } from '#shared/bus/bus.ts';
 import type { FollowedRefs } from '#schemas/events/codebase-registered.ts';
 
@@ -9,7 +9,7 @@ export interface CodebaseView {
   readonly path: string | null;
   readonly followed: FollowedRefs;
   readonly defaultRef: RefName | null;
-  readonly hook: { readonly state: 'pending' | 'installed' | 'refused'; readonly reason: string | null; readonly isSigned: boolean | null };
+  readonly hook: { readonly state: 'pending' | 'installed' | 'refused' | 'removed'; readonly reason: string | null; readonly isSigned: boolean | null };
   readonly registeredAt: string;
   readonly lastHintAt: string | null;
   /** The newest cause that stands for every followed ref. */
@@ -49,10 +49,40 @@ export interface PollingView {
   readonly heldReason: string | null;
 }
 
+/** A group of codebases. */
+export interface ProjectView {
+  readonly id: ProjectId;
+  readonly name: string;
+  readonly state: 'active' | 'archived' | 'removed';
+  readonly createdAt: string;
+  readonly removedAt: string | null;
+  readonly revision: number;
+  /** How many codebases it has that are not removed. */
+  readonly codebases: number;
+}
+
+export interface SourceView {
+  readonly id: SourceId;
+  readonly name: string;
+  readonly baseUrl: string;
+  readonly registeredAt: string;
+  readonly revision: number;
+}
+
+export interface CodebaseFilter {
+  readonly after: string;
+  readonly limit: number;
+  readonly project?: ProjectId;
+  readonly source?: SourceId;
+  /** Active and archived ones, unless said. */
+  readonly states?: readonly CodebaseView['state'][];
+}
+
 /** Where a ref pointed, from `position` on. */
 export interface VersionView {
   readonly ref: RefName;
-  readonly state: 'stored' | 'deleted';
+  /** Unfollowed: it is followed no longer, whatever GitLab has. */
+  readonly state: 'stored' | 'deleted' | 'unfollowed';
   readonly commit: ObjectId | null;
   readonly commitTime: string | null;
   readonly tree: ObjectId | null;
@@ -159,9 +189,15 @@ export interface NewestFilter {
 export interface ReadStore {
   /** Everything up to here is in the tables. */
   position(): Promise<Position>;
-  sources(): Promise<readonly { id: SourceId; name: string; baseUrl: string; registeredAt: string }[]>;
-  codebases(options: { after: string; limit: number }): Promise<readonly CodebaseView[]>;
+  /** Without those that were removed. */
+  sources(): Promise<readonly SourceView[]>;
+  /** By id. */
+  codebases(filter: CodebaseFilter): Promise<readonly CodebaseView[]>;
+  /** By id; active and archived ones, unless said. */
+  projects(options: { after: string; limit: number; states?: readonly ProjectView['state'][] }): Promise<readonly ProjectView[]>;
+  project(id: ProjectId): Promise<ProjectView | undefined>;
   codebase(id: CodebaseId): Promise<CodebaseView | undefined>;
+  /** Nothing from before the codebase was registered last, here and of versions. */
   refs(codebase: CodebaseId): Promise<readonly VersionView[]>;
   /** Refs of which a sync has not ended yet, or has not begun. */
   refsUnderWay(codebase: CodebaseId): Promise<ReadonlySet<RefName>>;

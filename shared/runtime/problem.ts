@@ -23,8 +23,8 @@ export class Problem extends Error {
 }
 
 const TITLES: Readonly<Record<number, string>> = {
-  400: 'Bad request', 401: 'Not authenticated', 404: 'Not found', 405: 'Method not allowed', 408: 'Request took too long', 409: 'Conflict', 410: 'Gone', 413: 'Too large',
-  415: 'Unsupported media type', 416: 'Range not satisfiable', 422: 'Cannot be done', 429: 'Too many requests', 500: 'Our fault', 503: 'Not now',
+  400: 'Bad request', 401: 'Not authenticated', 404: 'Not found', 405: 'Method not allowed', 408: 'Request took too long', 409: 'Conflict', 410: 'Gone', 412: 'Changed meanwhile', 413: 'Too large',
+  415: 'Unsupported media type', 416: 'Range not satisfiable', 422: 'Cannot be done', 428: 'Which state is meant is not said', 429: 'Too many requests', 500: 'Our fault', 503: 'Not now',
 };
 
 export function sendProblem(response: Response, problem: Problem): void {

@@ -56,5 +56,20 @@ export function createPostgresSourceRegistry({ pool, vault }: { readonly pool: P
       await putOnce(secretName(source.sourceId, 'signing-token'), source.signingToken);
       return true;
     },
+
+    async change(source, { revision, name, token, caPem, proxyUrl }) {
+      const [row] = await query<Row>(
+        `update sources set revision = $2, name = $3, ca_pem = case when $4 then $5 else ca_pem end where source_id = $1 and revision <= $2 returning source_id`,
+        [source, revision, name, caPem !== undefined, caPem ?? null]);
+      if (row === undefined) return;
+      if (token !== undefined) await vault.put(secretName(source, 'gitlab-token'), token);
+      if (proxyUrl === null) await vault.delete(secretName(source, 'proxy-url'));
+      if (typeof proxyUrl === 'string') await vault.put(secretName(source, 'proxy-url'), proxyUrl);
+    },
+
+    async forget(source) {
+      for (const what of ['gitlab-token', 'proxy-url', 'webhook-token', 'signing-token'] as const) await vault.delete(secretName(source, what));
+      await query('delete from sources where source_id = $1', [source]);
+    },
   };
 }

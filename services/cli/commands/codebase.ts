@@ -12,7 +12,7 @@ import { tellSyncs } from './sync.ts';
 
 interface AddFlags { readonly branches: string[]; readonly tags: string[]; readonly wait: boolean }
 
-export function addCodebaseCommands(program: Command, context: CliContext): void {
+export function addCodebaseCommands(program: Command, context: CliContext): Command {
   const codebase = program.command('codebase').description('the GitLab projects that are followed');
 
   const add = codebase.command('add')
@@ -33,6 +33,7 @@ export function addCodebaseCommands(program: Command, context: CliContext): void
     await context.output.print(table(['PATH', 'DEFAULT', 'WEBHOOK', 'GITLAB ASKED', 'ID'], codebases.map((one) =>
       [one.path ?? `project ${one.gitlabProjectId}`, one.defaultRef === null ? '-' : shortRef(one.defaultRef), one.hook.state, ageInWords(one.lastObservedAt, now), one.id])));
   });
+  return codebase;
 }
 
 async function addCodebase(context: CliContext, command: Command, { source, project, flags }: { source: string; project: string; flags: AddFlags }): Promise<void> {

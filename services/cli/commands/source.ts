@@ -16,7 +16,7 @@ of a Maintainer (to make webhooks); with read_api only, make the webhook by hand
 The engine's own access token, if it is in a file, is named before the command: tekai --token-file <file> source add …
 `;
 
-export function addSourceCommands(program: Command, context: CliContext): void {
+export function addSourceCommands(program: Command, context: CliContext): Command {
   const source = program.command('source').description('the GitLab instances that are known');
 
   const add = source.command('add').argument('<url>', 'the address of a GitLab, as in the browser')
@@ -41,6 +41,7 @@ export function addSourceCommands(program: Command, context: CliContext): void {
     const now = context.options.now();
     await context.output.print(table(['NAME', 'URL', 'REGISTERED', 'ID'], sources.map((one) => [one.name, one.baseUrl, ageInWords(one.registeredAt, now), one.id])));
   });
+  return source;
 }
 
 async function addSource(context: CliContext, command: Command, { url, flags }: { url: string; flags: AddFlags }): Promise<void> {
@@ -77,7 +78,7 @@ async function tokenOf({ options }: CliContext, baseUrl: string, file: string | 
   throw new CliError(EXIT.usage, 'GitLab\'s token is missing. Name a file that holds it with --token-file, or set TEKAI_GITLAB_TOKEN. It is never an argument: those can be seen by everybody on the machine.');
 }
 
-function pemOf(file: string | undefined, what: string): string | undefined {
+export function pemOf(file: string | undefined, what: string): string | undefined {
   if (file === undefined) return undefined;
   try {
     return readFileSync(file, 'utf8');

@@ -60,6 +60,8 @@ const SKIPPED: Readonly<Record<string, string>> = {
   'newer-hint': 'a newer push or command brings it',
   'not-followed': 'this ref is not followed',
   'nothing-there': 'GitLab has no such ref',
+  'codebase-archived': 'the codebase is archived ("tekai codebase restore" has it synced again)',
+  'codebase-removed': 'the codebase is removed',
 };
 
 function elapsed({ begunAt, endedAt }: SyncAnswer): string {

@@ -2,7 +2,7 @@ import type { Fact } from '#schemas/events/facts.ts';
 import type { View } from '../view.ts';
 
 export type VersionRow = {
-  codebase_id: string; ref: string; state: 'stored' | 'deleted'; commit_id: string | null; commit_time: string | null; tree_id: string | null;
+  codebase_id: string; ref: string; state: 'stored' | 'deleted' | 'unfollowed'; commit_id: string | null; commit_time: string | null; tree_id: string | null;
   object_format: string | null; sync_id: string; stored_at: string; observed_at: string; position: string;
 };
 
@@ -21,14 +21,14 @@ export const refs: View<VersionRow> = {
 export const versions: View<VersionRow> = {
   table: 'versions',
   key: ['codebase_id', 'ref', 'position'],
-  keysOf: (fact) => (fact.type === 'codebase.stored' || fact.type === 'ref.deleted' ? [[fact.data.codebaseId, fact.data.ref, fact.position]] : []),
+  keysOf: (fact) => (isMove(fact) && fact.type !== 'sync.skipped' ? [[fact.data.codebaseId, fact.data.ref, fact.position]] : []),
   fold: (_before, fact) => (isMove(fact) && fact.type !== 'sync.skipped' ? moved(fact) : undefined),
 };
 
-type Move = Fact<'codebase.stored' | 'ref.deleted' | 'sync.skipped'>;
+type Move = Fact<'codebase.stored' | 'ref.deleted' | 'ref.unfollowed' | 'sync.skipped'>;
 
 function isMove(fact: Fact): fact is Move {
-  return fact.type === 'codebase.stored' || fact.type === 'ref.deleted' || fact.type === 'sync.skipped';
+  return fact.type === 'codebase.stored' || fact.type === 'ref.deleted' || fact.type === 'ref.unfollowed' || fact.type === 'sync.skipped';
 }
 
 /** Nothing new at GitLab: the version is as fresh as that look, if that is the version it saw. */
@@ -46,6 +46,10 @@ function moved(fact: Move): VersionRow | undefined {
     case 'ref.deleted': {
       const { codebaseId, ref, syncId, observedAt } = fact.data;
       return { codebase_id: codebaseId, ref, state: 'deleted', commit_id: null, commit_time: null, tree_id: null, object_format: null, sync_id: syncId, stored_at: fact.time, observed_at: observedAt, position: fact.position };
+    }
+    case 'ref.unfollowed': {
+      const { codebaseId, ref, syncId } = fact.data;
+      return { codebase_id: codebaseId, ref, state: 'unfollowed', commit_id: null, commit_time: null, tree_id: null, object_format: null, sync_id: syncId, stored_at: fact.time, observed_at: fact.time, position: fact.position };
     }
     case 'sync.skipped': return undefined;
     default: return fact satisfies never;

@@ -1,12 +1,16 @@
 import type { View } from '../view.ts';
 
-export type SourceRow = { source_id: string; name: string; base_url: string; registered_at: string };
+export type SourceRow = { source_id: string; name: string; base_url: string; registered_at: string; state: 'active' | 'removed'; revision: number };
 
 export const sources: View<SourceRow> = {
   table: 'sources',
   key: ['source_id'],
-  keysOf: (fact) => (fact.type === 'source.registered' ? [[fact.data.sourceId]] : []),
-  fold: (before, fact) => (fact.type === 'source.registered'
-    ? { source_id: fact.data.sourceId, name: fact.data.name, base_url: fact.data.baseUrl, registered_at: fact.time }
-    : before),
+  keysOf: (fact) => (fact.type === 'source.registered' || fact.type === 'source.changed' || fact.type === 'source.removed' ? [[fact.data.sourceId]] : []),
+  fold(before, fact) {
+    const { revision } = fact;
+    if (fact.type === 'source.registered') return { source_id: fact.data.sourceId, name: fact.data.name, base_url: fact.data.baseUrl, registered_at: fact.time, state: 'active', revision };
+    if (before === undefined) return undefined;
+    if (fact.type === 'source.changed') return { ...before, name: fact.data.name, revision };
+    return fact.type === 'source.removed' ? { ...before, state: 'removed', revision } : before;
+  },
 };

@@ -11,7 +11,7 @@ export type SyncRow = {
   counts: object | null; bytes: number | null; objects_added: number | null;
 };
 
-type SyncFact = Fact<'codebase.fetched' | 'codebase.scanned' | 'codebase.stored' | 'sync.skipped' | 'ref.deleted' | 'sync.failed'>;
+type SyncFact = Fact<'codebase.fetched' | 'codebase.scanned' | 'codebase.stored' | 'sync.skipped' | 'ref.deleted' | 'ref.unfollowed' | 'sync.failed'>;
 
 const isOfSync = (fact: Fact): fact is SyncFact => 'syncId' in fact.data;
 
@@ -57,6 +57,7 @@ function step(before: SyncRow, fact: SyncFact): SyncRow {
       const { reason, coveredBy, commit, hintReached } = fact.data;
       return { ...before, state: 'skipped', ended_at: fact.time, reason, covered_by: coveredBy, commit_id: commit, hint_reached: hintReached };
     }
+    case 'ref.unfollowed': return { ...before, state: 'skipped', ended_at: fact.time, reason: 'not-followed' };
     case 'ref.deleted': return { ...before, state: 'deleted', ended_at: fact.time };
     case 'sync.failed': return { ...before, state: 'failed', ended_at: fact.time, reason: fact.data.reason, detail: fact.data.detail, attempt: fact.data.attempt };
     default: return fact satisfies never;

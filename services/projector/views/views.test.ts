@@ -5,6 +5,7 @@ import { History, idOf } from '../history.fixture.ts';
 import { codebases } from './codebases.ts';
 import { folded } from './folded.fixture.ts';
 import { refs, versions } from './refs.ts';
+import { projectCodebases, projects } from './projects.ts';
 import { sources } from './sources.ts';
 import { syncs } from './syncs.ts';
 
@@ -22,7 +23,15 @@ beforeEach(() => {
 describe('sources', () => {
   test('given source.registered, expect its row', () => {
     const { data: { sourceId } } = history.sourceRegistered();
-    expect(folded(sources, history.facts)).toEqual([{ source_id: sourceId, name: 'gitlab.example.com', base_url: 'https://gitlab.example.com', registered_at: History.at(1) }]);
+    expect(folded(sources, history.facts)).toEqual([{ source_id: sourceId, name: 'gitlab.example.com', base_url: 'https://gitlab.example.com', registered_at: History.at(1), state: 'active', revision: 0 }]);
+  });
+
+  test('given source.changed and source.removed, expect the new name, and the state', () => {
+    const { data: { sourceId } } = history.sourceRegistered();
+    history.decided(`source-${sourceId}`, 'source.changed', { sourceId, name: 'other', changed: ['name'] });
+    expect(folded(sources, history.facts)).toMatchObject([{ name: 'other', state: 'active', revision: 1 }]);
+    history.decided(`source-${sourceId}`, 'source.removed', { sourceId });
+    expect(folded(sources, history.facts)).toMatchObject([{ name: 'other', state: 'removed', revision: 2 }]);
   });
 });
 
@@ -32,7 +41,7 @@ describe('codebases', () => {
   test('given codebase.registered, expect a row whose hook is pending and that nobody has looked at', () => {
     expect(folded(codebases, history.facts)).toEqual([{
       codebase_id: app.data.codebaseId, source_id: app.data.sourceId, gitlab_project_id: 15, path: 'group/app', followed: { branches: ['*'], tags: [] }, default_ref: null,
-      hook_state: 'pending', hook_reason: null, hook_is_signed: null, registered_at: History.at(0), last_hint_at: History.at(0), last_whole_hint_at: History.at(0), last_observed_at: null,
+      hook_state: 'pending', hook_reason: null, hook_is_signed: null, registered_at: History.at(0), began_at: app.position, last_hint_at: History.at(0), last_whole_hint_at: History.at(0), last_observed_at: null,
       state: 'active', removed_at: null, revision: 0,
     }]);
   });
@@ -71,11 +80,58 @@ describe('codebases', () => {
     expect(row()).toMatchObject({ last_observed_at: History.at(60), default_ref: null });
   });
 
+  test('given what people decide, expect state, followed refs, revision and when a whole look was asked for', () => {
+    const decide = (type: Parameters<History['decided']>[1], more: object = {}) => {
+      history.decided(`codebase-${app.data.codebaseId}`, type, { codebaseId: app.data.codebaseId, ...more });
+      return row();
+    };
+    const followed = { branches: ['main'], tags: ['v*'] };
+    expect(decide('codebase.changed', { followed })).toMatchObject({ followed, revision: 1, state: 'active', last_whole_hint_at: History.at(1) });
+    expect(decide('codebase.archived')).toMatchObject({ state: 'archived', revision: 2, last_whole_hint_at: History.at(1) });
+    expect(decide('codebase.restored')).toMatchObject({ state: 'active', revision: 3, last_whole_hint_at: History.at(3) });
+    expect(decide('codebase.removed')).toMatchObject({ state: 'removed', removed_at: History.at(4) });
+    expect(decide('codebase.restored')).toMatchObject({ state: 'active', removed_at: null });
+    expect(decide('codebase.removed')).toMatchObject({ state: 'removed', removed_at: History.at(6) });
+    expect(decide('codebase.deleted')).toMatchObject({ state: 'deleted', removed_at: History.at(6), revision: 7 });
+    const anew = history.codebaseRegistered(app.data.sourceId);
+    expect(row()).toMatchObject({ state: 'active', removed_at: null, revision: 8, began_at: anew.position, hook_state: 'pending', followed: { branches: ['*'] } });
+  });
+
+  test('given hook.removed, expect it to be said', () => {
+    history.hookInstalled(app);
+    history.record(`codebase-${app.data.codebaseId}` as never, 'hook.removed', { key: app.data.codebaseId, data: { codebaseId: app.data.codebaseId, sourceId: app.data.sourceId, gitlabHookId: 7 } });
+    expect(row()).toMatchObject({ hook_state: 'removed', hook_reason: null, hook_is_signed: null, revision: 2 });
+  });
+
   test('given facts of a codebase that nobody registered, expect no row', () => {
     const stranger = randomUUID() as CodebaseId;
     const push = history.pushReceived(stranger, [MAIN]) as unknown as Fact;
     history.fetched(history.sync(push), 'a');
     history.stored(history.sync(push), 'a');
+    expect(folded(codebases, history.facts)).toHaveLength(1);
+  });
+});
+
+describe('projects', () => {
+  const projectId = randomUUID();
+  const decide = (type: Parameters<History['decided']>[1], more: object = {}) => void history.decided(`project-${projectId}`, type, { projectId, ...more });
+
+  test('given what people decide, expect name, state and revision; and who is a member, and who was', () => {
+    const [one, other] = [randomUUID(), randomUUID()];
+    decide('project.created', { name: 'a' });
+    expect(folded(projects, history.facts)).toEqual([{ project_id: projectId, name: 'a', state: 'active', created_at: History.at(1), removed_at: null, revision: 0 }]);
+    decide('project.renamed', { name: 'b' });
+    decide('project.codebase-added', { codebaseId: one });
+    decide('project.codebase-added', { codebaseId: other });
+    decide('project.codebase-removed', { codebaseId: one });
+    expect(folded(projects, history.facts)).toMatchObject([{ name: 'b', state: 'active', revision: 4 }]);
+    expect(folded(projectCodebases, history.facts)).toEqual([{ project_id: projectId, codebase_id: one, is_member: false }, { project_id: projectId, codebase_id: other, is_member: true }]);
+    decide('project.archived');
+    decide('project.removed');
+    expect(folded(projects, history.facts)).toMatchObject([{ state: 'removed', removed_at: History.at(7) }]);
+    decide('project.restored');
+    expect(folded(projects, history.facts)).toMatchObject([{ state: 'active', removed_at: null, revision: 7 }]);
+    // Membership says nothing of the codebase itself.
     expect(folded(codebases, history.facts)).toHaveLength(1);
   });
 });
@@ -111,6 +167,15 @@ describe('refs and versions', () => {
     history.stored(history.sync(history.syncRequested(app.data.codebaseId, MAIN) as unknown as Fact), 'a');
     expect(current()).toMatchObject([{ state: 'stored', commit_id: idOf('a') }]);
     expect(past().map(([, state]) => state)).toEqual(['stored', 'deleted', 'stored']);
+  });
+
+  test('given ref.unfollowed, expect the ref to be no current state, its past kept, and its sync ended', () => {
+    history.stored(history.sync(registered), 'a');
+    const sync = history.sync(history.syncRequested(app.data.codebaseId, MAIN) as unknown as Fact);
+    history.unfollowed(sync);
+    expect(current()).toMatchObject([{ state: 'unfollowed', commit_id: null }]);
+    expect(past().map(([, state]) => state)).toEqual(['stored', 'unfollowed']);
+    expect(folded(syncs, history.facts).find((row) => row.sync_id === sync.id)).toMatchObject({ state: 'skipped', reason: 'not-followed', ended_at: History.at(3) });
   });
 
   test('given an empty repository, expect a version without a commit', () => {

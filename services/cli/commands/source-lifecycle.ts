@@ -1,0 +1,58 @@
+import type { Command } from 'commander';
+import { secretFromFile } from '../connection.ts';
+import { flagsOf, withCommonFlags } from '../connection-flags.ts';
+import type { CliContext } from '../context.ts';
+import { CliError, EXIT } from '../exit-codes.ts';
+import { findSource } from '../find-named.ts';
+import { printable } from '../plain-text.ts';
+import { pemOf } from './source.ts';
+
+interface ChangeFlags { readonly name?: string; readonly tokenFile?: string; readonly ca?: string | false; readonly proxy?: string | false }
+
+const TOKEN_HELP = `
+A new token: --token-file, or TEKAI_GITLAB_TOKEN together with --token.
+The engine's own access token, if it is in a file, is named before the command: tekai --token-file <file> source change …
+`;
+
+/** Beside `add` and `ls`. @param source the command that they are under */
+export function addSourceLifecycle(source: Command, context: CliContext): void {
+  const change = source.command('change').argument('<source>', 'its name or id').description('another name, token, authority or proxy')
+    .option('--name <name>', 'what to call it')
+    .option('--token-file <file>', 'a file that holds the new token')
+    .option('--token', 'take the new token from TEKAI_GITLAB_TOKEN')
+    .option('--ca <file>', 'the certificate authority that it is signed by, as PEM').option('--no-ca', 'only the system\'s authorities')
+    .option('--proxy <url>', 'an HTTP proxy on the way to it').option('--no-proxy', 'none')
+    .addHelpText('after', TOKEN_HELP);
+  withCommonFlags(change, { hasOwnTokenFile: true }).action(async (named: string, flags: ChangeFlags & { token?: boolean }) => {
+    const wanted = wantedOf(flags, flags.token === true ? context.options.env['TEKAI_GITLAB_TOKEN'] : undefined);
+    const { json, ...connection } = flagsOf(change, { hasOwnTokenFile: true });
+    const client = context.connect(connection);
+    const found = await findSource(client, named);
+    const changed = await client.changeSource(found.id, wanted, found);
+    if (json === true) return context.printJson(changed);
+    await context.output.print(`Source ${printable(changed.name)}: ${changed.changed.length === 0 ? 'nothing was to be changed' : `${changed.changed.join(', ')} changed`}.\n`);
+  });
+
+  const remove = source.command('rm').argument('<source>', 'its name or id').description('forget a GitLab that has no codebase left, and its credentials; for good');
+  withCommonFlags(remove).action(async (named: string) => {
+    const { json, ...connection } = flagsOf(remove);
+    const client = context.connect(connection);
+    const found = await findSource(client, named);
+    const changed = await client.removeSource(found.id, found);
+    if (json === true) return context.printJson(changed);
+    await context.output.print(`Source ${printable(changed.name)} is removed, and its credentials are forgotten.\n`);
+  });
+}
+
+function wantedOf({ name, tokenFile, ca, proxy }: ChangeFlags, tokenFromEnv: string | undefined) {
+  const token = tokenFile === undefined ? tokenFromEnv : secretFromFile(tokenFile);
+  const wanted = {
+    ...(name === undefined ? {} : { name }),
+    ...(token === undefined || token === '' ? {} : { token }),
+    // Commander gives true to what is not said and has a --no- beside it.
+    ...(ca === false ? { caPem: null } : typeof ca === 'string' ? { caPem: pemOf(ca, 'certificate authority') } : {}),
+    ...(proxy === false ? { proxyUrl: null } : typeof proxy === 'string' ? { proxyUrl: proxy } : {}),
+  };
+  if (Object.keys(wanted).length === 0) throw new CliError(EXIT.usage, 'Say what is to be changed: --name, --token-file, --token (with TEKAI_GITLAB_TOKEN), --ca or --proxy.');
+  return wanted;
+}
