@@ -25,6 +25,32 @@ export function segmentsOf(path: Buffer): Buffer[] {
   return segments;
 }
 
+/**
+ * The path that a query names, by `path=` (percent-escaped bytes) or `pathHex=`; the root when by neither. From the URL as it came:
+ * a parser of queries would decode it as UTF-8. @throws Problem 400
+ */
+export function pathInQuery(url: string): Buffer {
+  const parts = url.slice(url.indexOf('?') + 1).split('&').map((part) => part.split('=', 2) as [string, string?]);
+  const [given, ...more] = url.includes('?') ? parts.filter(([name, value]) => (name === 'path' || name === 'pathHex') && value !== undefined) : [];
+  if (more.length > 0) throw new Problem(400, 'given-twice', 'path= or pathHex= may be given once, and not both.');
+  if (given === undefined) return Buffer.alloc(0);
+  const [name, value = ''] = given;
+  // A plus is a space in a query, as forms write it.
+  return name === 'path' ? bytesOf(value.replaceAll('+', '%20')) : bytesOfHex(value);
+}
+
+/** @throws Problem 400 */
+export function bytesOfHex(hex: string): Buffer {
+  if (hex.length > PATH_BYTES_MAX * 2) throw new Problem(400, 'path-too-long', `A path may have ${PATH_BYTES_MAX} bytes.`);
+  if (!/^(?:[0-9a-f]{2})*$/i.test(hex)) throw new Problem(400, 'path-malformed', 'pathHex= takes the bytes of the path as hex digits.');
+  return Buffer.from(hex, 'hex');
+}
+
+/** Without slashes at the ends, and doubled ones. */
+export function joinedPath(segments: readonly Buffer[]): Buffer {
+  return Buffer.from(segments.map((segment) => segment.toString('latin1')).join('/'), 'latin1');
+}
+
 /** How bytes are shown in JSON: as text, and as hex too where the text is not the whole truth. */
 export function shown<Name extends string>(name: Name, bytes: Buffer): Record<string, string> {
   const text = bytes.toString('utf8');

@@ -9,6 +9,8 @@ import type { HttpDoor } from '#shared/runtime/http-door.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import { codebaseRoutes, contentRoutes } from './codebase-routes.ts';
 import { eventRoutes } from './event-routes.ts';
+import { createTreeCache } from './tree-cache.ts';
+import { batchRoute, versionRoutes } from './version-routes.ts';
 
 export interface QueryApiDeps {
   readonly store: ReadStore;
@@ -22,13 +24,15 @@ export interface QueryApiDeps {
 
 /** Answers what is asked, from the read tables and the packs; changes nothing. */
 export async function start(deps: QueryApiDeps): Promise<RunningService> {
-  const withEpoch = { ...deps, epoch: await deps.log.epoch() };
+  const withEpoch = { ...deps, epoch: await deps.log.epoch(), trees: createTreeCache(deps.reader) };
   const isKnown = requireAccess(deps.access);
   // Whatever the path looks like: routers match in ways of their own (`/V1/…`), and what they serve is for the known only.
   const onlyReads = (handler: RequestHandler): RequestHandler => (request, response, next) =>
     (request.method === 'GET' || request.method === 'HEAD' ? handler(request, response, next) : next());
   deps.door.use(onlyReads(isKnown));
   deps.door.use(contentRoutes(withEpoch));
+  deps.door.use(versionRoutes(withEpoch));
+  deps.door.use(batchRoute(withEpoch, isKnown));
   deps.door.use(codebaseRoutes(withEpoch));
   deps.door.use(eventRoutes(withEpoch));
   return { name: 'query-api', stop: () => Promise.resolve() };
