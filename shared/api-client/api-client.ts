@@ -5,6 +5,7 @@ import { eventPage, parkedList, redriven, type EventPage, type ParkedAnswer, typ
 import { sourceList, sourceRegistered, type SourceAnswer, type SourceRegisteredAnswer } from '#schemas/api/sources.ts';
 import { syncAnswer, syncList, syncRequestedAnswer, type SyncAnswer, type SyncRequestedAnswer } from '#schemas/api/syncs.ts';
 import type { registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
+import { createContentCalls, type ContentCalls } from './content-calls.ts';
 import { followLive, type LiveMessage, type LiveOptions } from './live.ts';
 import { createRequests } from './requests.ts';
 
@@ -26,7 +27,7 @@ export interface FileAnswer {
 }
 
 /** Every call @throws ApiProblem | EngineUnreachable | UnexpectedAnswer. */
-export interface ApiClient {
+export interface ApiClient extends ContentCalls {
   readonly url: string;
   sources(): Promise<readonly SourceAnswer[]>;
   addSource(body: z.input<typeof registerSource>): Promise<SourceRegisteredAnswer>;
@@ -56,6 +57,7 @@ export function createApiClient({ url, token }: { readonly url: string; readonly
   const base = url.replace(/\/+$/, '');
 
   return {
+    ...createContentCalls({ ask, send, contentAddress }),
     url: base,
     sources: async () => (await ask(sourceList, 'GET', '/v1/sources')).sources,
     addSource: (body) => ask(sourceRegistered, 'POST', '/v1/sources', { body }),
@@ -118,7 +120,7 @@ function fileOf(response: Response): FileAnswer {
     commit: header('x-tekai-commit'),
     ref: decodeURI(header('x-tekai-ref')),
     tree: header('x-tekai-tree'),
-    type: header('x-tekai-type'),
+    type: header('x-tekai-entry'),
     mode: header('x-tekai-mode'),
     bytes: Number(header('content-length')),
     content: response.body ?? emptyContent(),
