@@ -53,7 +53,8 @@ function search(entries: readonly TreeEntry[], wanted: Pick<TreeEntry, 'name' | 
     const middle = (low + high) >>> 1;
     const entry = entries[middle] as TreeEntry;
     const order = compareEntries(entry, wanted);
-    if (order === 0) return entry;
+    // A NUL behind the name, which none in git holds, stands where the name's end does.
+    if (order === 0) return entry.name.equals(wanted.name) ? entry : undefined;
     if (order < 0) low = middle + 1;
     else high = middle - 1;
   }
