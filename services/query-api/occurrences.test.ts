@@ -9,6 +9,7 @@ const below = seeded(23);
 let repository: Repository;
 let reader: ObjectReader;
 let versions: VersionView[];
+let listings: string[][];
 
 beforeAll(async () => {
   repository = await makeRepository();
@@ -17,6 +18,7 @@ beforeAll(async () => {
   versions = lines.map((line, n) => versionOf(n, ...line.split(' ') as [string, string]));
   // The ref was away for a while.
   versions[70] = { ...versions[70]!, state: 'deleted', commit: null, tree: null };
+  listings = versions.map(({ commit }) => (commit === null ? [] : repository.gitBytes(['ls-tree', '-r', '-z', commit]).toString('latin1').split('\0')));
   reader = await storedObjects(repository);
 });
 
@@ -28,9 +30,8 @@ const versionOf = (n: number, commit: string, tree: string): VersionView => ({
 /** What anybody would find who lists every version: where the blob stands, version by version. */
 function byListing(blob: string): Map<string, number[]> {
   const found = new Map<string, number[]>();
-  for (const [n, { commit }] of versions.entries()) {
-    if (commit === null) continue;
-    for (const line of repository.gitBytes(['ls-tree', '-r', '-z', commit]).toString('latin1').split('\0')) {
+  for (const [n, lines] of listings.entries()) {
+    for (const line of lines) {
       if (!line.includes(` blob ${blob}\t`)) continue;
       const path = Buffer.from(line.slice(line.indexOf('\t') + 1), 'latin1').toString('hex');
       found.set(path, [...found.get(path) ?? [], n]);
