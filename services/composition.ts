@@ -10,7 +10,7 @@ import { createGitbeakerOpener } from '#shared/gitlab/gitbeaker-gitlab.ts';
 import { createPostgresEventLog } from '#shared/log/postgres-event-log.ts';
 import { createObjectReader } from '#shared/objects/object-reader.ts';
 import { createPostgresObjectIndex } from '#shared/objects/postgres-object-index.ts';
-import { withSharedLookups } from '#shared/objects/shared-lookups.ts';
+import { withJointLookups } from '#shared/objects/joint-lookups.ts';
 import { startEmbeddedPostgres } from '#shared/postgres/embedded-server.ts';
 import { migrate } from '#shared/postgres/migrate.ts';
 import { migrationsDirectory } from '#shared/postgres/migrations-directory.ts';
@@ -124,7 +124,7 @@ async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pi
   const transport = createGitCliTransport({ directory: in_('git-caches') });
   const query = createQuery(pools.work);
   const store = createPostgresReadStore({ pool: pools.read });
-  const readIndex = withSharedLookups(createPostgresObjectIndex({ pool: pools.read }));
+  const readIndex = withJointLookups(createPostgresObjectIndex({ pool: pools.read }));
   const reader = createObjectReader({ index: readIndex, blobs });
   const projected = createPositionSignal();
   const door = createHttpDoor({ logger });

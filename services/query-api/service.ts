@@ -9,7 +9,7 @@ import type { HttpDoor } from '#shared/runtime/http-door.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import { codebaseRoutes, contentRoutes } from './codebase-routes.ts';
 import { eventRoutes } from './event-routes.ts';
-import { withSharedLooks } from './shared-looks.ts';
+import { withJointLooks } from './joint-looks.ts';
 import { createTreeCache } from './tree-cache.ts';
 import { batchRoute, versionRoutes } from './version-routes.ts';
 
@@ -25,7 +25,7 @@ export interface QueryApiDeps {
 
 /** Answers what is asked, from the read tables and the packs; changes nothing. */
 export async function start(deps: QueryApiDeps): Promise<RunningService> {
-  const withEpoch = { ...deps, store: withSharedLooks(deps.store), epoch: await deps.log.epoch(), trees: createTreeCache(deps.reader) };
+  const withEpoch = { ...deps, store: withJointLooks(deps.store), epoch: await deps.log.epoch(), trees: createTreeCache(deps.reader) };
   const isKnown = requireAccess(deps.access);
   // Whatever the path looks like: routers match in ways of their own (`/V1/…`), and what they serve is for the known only.
   const onlyReads = (handler: RequestHandler): RequestHandler => (request, response, next) =>

@@ -9,7 +9,7 @@ const IDS_MAX = 5_000;
  * The same index, where looks for single objects that come at the same time are one question: thirty readers of files ask once, not
  * thirty times. Looks for many go as they are.
  */
-export function withSharedLookups(index: ObjectIndexReader): ObjectIndexReader {
+export function withJointLookups(index: ObjectIndexReader): ObjectIndexReader {
   const place = askedTogether((ids: readonly ObjectId[]) => index.places(ids), { keysMax: IDS_MAX });
   const finding = askedTogether((ids: readonly ObjectId[]) => index.findings(ids), { keysMax: IDS_MAX });
   return {
