@@ -5,11 +5,14 @@ const PATH_BYTES_MAX = 8_192;
 
 /** The bytes that a percent-encoded piece of a URL stands for. Not `decodeURIComponent`: paths in git are bytes, and need not be UTF-8. */
 export function bytesOf(encoded: string): Buffer {
-  if (encoded.length > PATH_BYTES_MAX * 3) throw new Problem(400, 'path-too-long', `A path may have ${PATH_BYTES_MAX} bytes.`);
+  if (encoded.length > PATH_BYTES_MAX * 3) throw tooLong();
   if (/%(?![0-9A-Fa-f]{2})/.test(encoded)) throw new Problem(400, 'bad-escape', 'A percent sign in the path is not followed by two hex digits. Write % itself as %25.');
   const bytes = Buffer.from(encoded, 'utf8').toString('latin1').replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  if (bytes.length > PATH_BYTES_MAX) throw tooLong();
   return Buffer.from(bytes, 'latin1');
 }
+
+const tooLong = () => new Problem(400, 'path-too-long', `A path may have ${PATH_BYTES_MAX} bytes.`);
 
 const SLASH = 0x2f;
 
@@ -41,7 +44,7 @@ export function pathInQuery(url: string): Buffer {
 
 /** @throws Problem 400 */
 export function bytesOfHex(hex: string): Buffer {
-  if (hex.length > PATH_BYTES_MAX * 2) throw new Problem(400, 'path-too-long', `A path may have ${PATH_BYTES_MAX} bytes.`);
+  if (hex.length > PATH_BYTES_MAX * 2) throw tooLong();
   if (!/^(?:[0-9a-f]{2})*$/i.test(hex)) throw new Problem(400, 'path-malformed', 'pathHex= takes the bytes of the path as hex digits.');
   return Buffer.from(hex, 'hex');
 }
