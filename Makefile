@@ -25,7 +25,7 @@ test: ## All tests (ARGS=services/cli runs those whose path matches)
 	$(prepare) install
 	@npm test --silent -- $(ARGS)
 
-bench: ## Our figures beside their references, from one run (ARGS="log sync" runs the named ones)
+bench: ## Our figures beside their references, from one run (ARGS="log sync read" runs the named ones)
 	$(prepare) build
 	@exec node dist/bench/main.js $(ARGS)
 

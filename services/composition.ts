@@ -11,6 +11,7 @@ import { createGitbeakerOpener } from '#shared/gitlab/gitbeaker-gitlab.ts';
 import { createPostgresEventLog } from '#shared/log/postgres-event-log.ts';
 import { createObjectReader } from '#shared/objects/object-reader.ts';
 import { createPostgresObjectIndex } from '#shared/objects/postgres-object-index.ts';
+import { withJointLookups } from '#shared/objects/joint-lookups.ts';
 import { runningEmbeddedUrl } from '#shared/postgres/embedded-join.ts';
 import { startEmbeddedPostgres } from '#shared/postgres/embedded-server.ts';
 import { migrate } from '#shared/postgres/migrate.ts';
@@ -131,7 +132,7 @@ async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pi
   const transport = createGitCliTransport({ directory: in_('git-caches') });
   const query = createQuery(pools.work);
   const store = createPostgresReadStore({ pool: pools.read });
-  const readIndex = createPostgresObjectIndex({ pool: pools.read });
+  const readIndex = withJointLookups(createPostgresObjectIndex({ pool: pools.read }));
   const reader = createObjectReader({ index: readIndex, blobs });
   const projected = createPositionSignal();
   const door = createHttpDoor({ logger });

@@ -27,9 +27,9 @@ describe('exit codes', () => {
   });
 
   test('64 for a slip, with the command that was probably meant', async () => {
-    const ran = await ask('statsu');
+    const ran = await ask('statuss');
     expect(ran).toMatchObject({ code: 64, stdout: '' });
-    expect(ran.stderr).toContain('unknown command \'statsu\'');
+    expect(ran.stderr).toContain('unknown command \'statuss\'');
     expect(ran.stderr).toContain('(Did you mean status?)');
     expect((await ask('ls')).code).toBe(64);
     expect((await ask('ls', 'app', '--colour')).code).toBe(64);

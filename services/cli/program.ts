@@ -3,17 +3,21 @@ import { withCommonFlags } from './connection-flags.ts';
 import type { CliContext } from './context.ts';
 import { CliError, EXIT } from './exit-codes.ts';
 import { addCodebaseCommands } from './commands/codebase.ts';
+import { addArchiveCommand } from './commands/archive.ts';
 import { addCodebaseLifecycle } from './commands/codebase-lifecycle.ts';
 import { addContentCommands } from './commands/content.ts';
+import { addDiffCommand } from './commands/diff.ts';
 import { addParkedCommands } from './commands/parked.ts';
 import { addProjectCommands } from './commands/project.ts';
 import { addSourceCommands } from './commands/source.ts';
 import { addSourceLifecycle } from './commands/source-lifecycle.ts';
+import { addStatsCommand } from './commands/stats.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addSyncCommand } from './commands/sync.ts';
 import { addTailCommand } from './commands/tail.ts';
 import { addHappeningCommands } from './commands/happenings.ts';
 import { addVersionCommands } from './commands/versions.ts';
+import { addWhereCommand } from './commands/where.ts';
 
 const EXAMPLES = `
 Examples:
@@ -22,6 +26,7 @@ Examples:
   tekai codebase add gitlab.example.com team/app follow a project of it
   tekai ls app src                               what is in a folder, now
   tekai cat app README.md --at 2026-01-31T12:00:00Z
+  tekai diff app main feature                    what differs between two branches, commits or times
   tekai tail app                                 what happens, as it happens
 
 Where the engine is: --url, else TEKAI_URL, else this machine's port TEKAI_PORT (8080).
@@ -63,6 +68,10 @@ export function createProgram(context: CliContext): Command {
   addSyncCommand(program, context);
   addStatusCommand(program, context);
   addContentCommands(program, context);
+  addDiffCommand(program, context);
+  addStatsCommand(program, context);
+  addArchiveCommand(program, context);
+  addWhereCommand(program, context);
   addTailCommand(program, context);
   addParkedCommands(program, context);
   addVersionCommands(program, context);

@@ -4,14 +4,16 @@ import { ObjectDamaged } from '#shared/objects/object-reader.ts';
 import type { CodebaseView } from '#shared/read-store/read-store.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { textOf } from './parameters.ts';
-import { bytesOf } from './path-bytes.ts';
+import { bytesOf, bytesOfHex } from './path-bytes.ts';
 import { codebaseOf, receiptOf, resolveVersion } from './resolve-version.ts';
-import { sendFile, sendTree } from './send-content.ts';
+import { sendTree } from './send-content.ts';
+import { sendFile } from './send-file.ts';
 import { sendTagged } from './send-tagged.ts';
 import type { QueryApiDeps } from './service.ts';
+import type { Trees } from './tree-cache.ts';
 import { lastLookOf, watchedBy } from './watching.ts';
 
-type Deps = QueryApiDeps & { readonly epoch: string };
+export type Deps = QueryApiDeps & { readonly epoch: string; readonly trees: Trees };
 
 export function codebaseRoutes(deps: Deps): Router {
   const { store, epoch } = deps;
@@ -44,8 +46,7 @@ export function contentRoutes(deps: Deps): RequestHandler {
     const codebase = await codebaseOf(deps.store, id);
     const resolved = await resolveVersion(deps, codebase, { ref: textOf(request, 'ref'), at: textOf(request, 'at'), observedAt: textOf(request, 'observedAt') });
     const hex = textOf(request, 'pathHex');
-    if (hex !== undefined && !/^(?:[0-9a-f]{2})*$/i.test(hex)) throw new Problem(400, 'path-malformed', 'pathHex= takes the bytes of the path as hex digits.');
-    const path = hex === undefined ? bytesOf(encoded ?? '') : Buffer.from(hex, 'hex');
+    const path = hex === undefined ? bytesOf(encoded ?? '') : bytesOfHex(hex);
     try {
       await (what === 'tree' ? sendTree : sendFile)(deps, { request, response, resolved, path });
     } catch (error) {

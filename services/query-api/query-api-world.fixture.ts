@@ -51,10 +51,11 @@ export async function openWorld(options: { perMinute?: number; deliveries?: read
     projected: createPositionSignal() as PositionSignal,
     url: '', ask, stop, service: undefined as unknown as Awaited<ReturnType<typeof start>>,
   };
-  const store = new Proxy({} as ReturnType<typeof createMemoryReadStore>, { get: (_target, name: keyof ReturnType<typeof createMemoryReadStore>) => {
+  type Store = ReturnType<typeof createMemoryReadStore>;
+  const store = Object.fromEntries(Object.keys(createMemoryReadStore(world.model)).map((name) => [name, (...given: never[]) => {
     world.looks += 1;
-    return createMemoryReadStore(world.model)[name];
-  } });
+    return (createMemoryReadStore(world.model)[name as keyof Store] as (...all: never[]) => unknown)(...given);
+  }])) as unknown as Store;
   const index = createMemoryObjectIndex();
   const access = createTokenAccess('the-token');
   const door = createHttpDoor({ logger: createLogger('silent'), host: '127.0.0.1' });

@@ -1,26 +1,28 @@
 import { createHash } from 'node:crypto';
 import type { Request, Response } from 'express';
 import type { ObjectId } from '#schemas/brand.ts';
-import { readTree } from '#shared/objects/read-tree.ts';
-import { segmentsOf, shown } from './path-bytes.ts';
+import { joinedPath, segmentsOf, shown } from './path-bytes.ts';
 import { receiptHeaders, receiptOf, type Resolved } from './resolve-version.ts';
 import { findPath, typeOf } from './tree-entries.ts';
 import type { QueryApiDeps } from './service.ts';
+import type { Trees } from './tree-cache.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 
 /** A page of a folder: 1,000 entries unless asked otherwise, some 200 kB of JSON. */
 const ENTRIES_DEFAULT = 1_000;
 const ENTRIES_MAX = 10_000;
 
-export interface ContentDeps extends Pick<QueryApiDeps, 'reader' | 'index'> { readonly epoch: string }
+export interface ContentDeps extends Pick<QueryApiDeps, 'reader' | 'index'> { readonly epoch: string; readonly trees: Trees }
+
+export interface ContentAsked { readonly request: Request; readonly response: Response; readonly resolved: Resolved; readonly path: Buffer }
 
 /** `GET …/tree/{path}`: the entries of a folder. The commit is in `next`, so that pages never mix two versions. */
-export async function sendTree(deps: ContentDeps, { request, response, resolved, path }: { request: Request; response: Response; resolved: Resolved; path: Buffer }): Promise<void> {
+export async function sendTree(deps: ContentDeps, { request, response, resolved, path }: ContentAsked): Promise<void> {
   const segments = segmentsOf(path);
-  const found = await findPath(deps.reader, rootOf(resolved), segments);
+  const found = await findPath(deps.trees, rootOf(resolved), segments);
   if (found.kind === 'entry') throw new Problem(404, 'not-a-folder', `${JSON.stringify(path.toString('utf8'))} is a ${typeOf(found.entry)}. Ask …/files/ for its content.`);
   if (answerUnchanged(request, response, { etag: tagOf([found.id, receiptOf(deps.epoch, resolved), pageOf(request)]), headers: receiptHeaders(deps.epoch, resolved) })) return;
-  const all = await readTree(deps.reader, found.id);
+  const all = await deps.trees.entries(found.id);
   const { after, limit } = pageOf(request);
   const entries = all.slice(after, after + limit);
   const findings = await deps.index.findings(entries.filter((entry) => entry.mode !== '160000').map((entry) => entry.id));
@@ -28,7 +30,7 @@ export async function sendTree(deps: ContentDeps, { request, response, resolved,
   if (next !== null) response.setHeader('Link', `<${next}>; rel="next"`);
   response.json({
     receipt: receiptOf(deps.epoch, resolved),
-    ...shown('path', Buffer.from(segments.map((segment) => segment.toString('latin1')).join('/'), 'latin1')),
+    ...shown('path', joinedPath(segments)),
     tree: found.id,
     total: all.length,
     entries: entries.map((entry) => {
@@ -52,30 +54,15 @@ function detailsOf(mode: string, known: Known | undefined): object {
   return { bytes: known.bytes, language, lines, isBinary, ...(isLfsPointer ? { isLfsPointer } : {}) };
 }
 
-/** `GET …/files/{path}`: the very bytes that git holds. Their git id is checked before the last of them is sent. */
-export async function sendFile(deps: ContentDeps, { request, response, resolved, path }: { request: Request; response: Response; resolved: Resolved; path: Buffer }): Promise<void> {
-  const found = await findPath(deps.reader, rootOf(resolved), segmentsOf(path));
-  if (found.kind === 'tree') throw new Problem(404, 'is-a-folder', `${JSON.stringify(path.toString('utf8'))} is a folder. Ask …/tree/ for what is in it.`);
-  const { entry } = found;
-  if (entry.mode === '160000') throw new Problem(404, 'is-a-submodule', `${JSON.stringify(path.toString('utf8'))} is a submodule at commit ${entry.id}: its content is in another repository.`);
-  const headers = { ...receiptHeaders(deps.epoch, resolved), 'X-Tekai-Type': typeOf(entry), 'X-Tekai-Mode': entry.mode };
-  if (answerUnchanged(request, response, { etag: `"${entry.id}"`, headers })) return;
-  const object = await deps.reader.stream(entry.id);
-  if (object === undefined) throw new Problem(503, 'object-missing', `Blob ${entry.id} of a stored version cannot be found. "tekai status" shows whether the store is whole.`, { retryAfterS: 30 });
-  const about = { 'Content-Type': 'application/octet-stream', 'X-Content-Type-Options': 'nosniff', 'Content-Length': String(object.bytes) };
-  if (request.method === 'HEAD') response.set(about).end();
-  else await sendPieces(response, object.content, about);
-}
-
 /**
  * Headers go with the first piece, for with that it is known what is away, and whether a small object is damaged. Damage found
  * later ends the connection before the last piece: what arrives is short of its Content-Length, never a wrong whole.
  */
-async function sendPieces(response: Response, content: AsyncIterable<Buffer>, headers: Record<string, string>): Promise<void> {
+export async function sendPieces(response: Response, content: AsyncIterable<Buffer>, headers: Record<string, string>, status = 200): Promise<void> {
   const pieces = content[Symbol.asyncIterator]();
   try {
     let next = await pieces.next();
-    response.set(headers);
+    response.status(status).set(headers);
     for (; next.done !== true; next = await pieces.next()) {
       if (response.destroyed) return;
       if (!response.write(next.value)) await drainOrClose(response);
@@ -97,7 +84,7 @@ function drainOrClose(response: Response): Promise<void> {
   });
 }
 
-function answerUnchanged(request: Request, response: Response, { etag, headers }: { etag: string; headers: Record<string, string> }): boolean {
+export function answerUnchanged(request: Request, response: Response, { etag, headers }: { etag: string; headers: Record<string, string> }): boolean {
   response.set({ ...headers, ETag: etag, 'Cache-Control': 'private, no-cache' });
   // A proxy that compresses makes tags weak: the content is the same.
   if (request.headers['if-none-match']?.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag) !== true) return false;
@@ -105,7 +92,7 @@ function answerUnchanged(request: Request, response: Response, { etag, headers }
   return true;
 }
 
-function rootOf({ version }: Resolved): ObjectId {
+export function rootOf({ version }: Resolved): ObjectId {
   if (version.tree === null) throw new Problem(404, 'no-such-version', `${version.ref} is deleted.`);
   return version.tree;
 }

@@ -15,6 +15,9 @@ import { codebaseLists } from './codebase-lists.ts';
 import { codebaseRoutes, contentRoutes } from './codebase-routes.ts';
 import { deliveryRoutes } from './delivery-routes.ts';
 import { eventRoutes } from './event-routes.ts';
+import { withJointLooks } from './joint-looks.ts';
+import { createTreeCache } from './tree-cache.ts';
+import { batchRoute, versionRoutes } from './version-routes.ts';
 import { projectRoutes } from './project-routes.ts';
 
 export interface QueryApiDeps {
@@ -36,7 +39,7 @@ export async function start(deps: QueryApiDeps): Promise<RunningService> {
   const stopping = new AbortController();
   const epoch = await deps.log.epoch();
   const untilAtLeast = createUntilAtLeast({ ...deps, epoch, stopping: stopping.signal });
-  const withEpoch = { ...deps, epoch, untilAtLeast };
+  const withEpoch = { ...deps, store: withJointLooks(deps.store), epoch, untilAtLeast, trees: createTreeCache(deps.reader) };
   const isKnown = requireAccess(deps.access);
   // Whatever the path looks like: routers match in ways of their own (`/V1/…`), and what they serve is for the known only.
   const onlyReads = (handler: RequestHandler): RequestHandler => (request, response, next) =>
@@ -45,6 +48,8 @@ export async function start(deps: QueryApiDeps): Promise<RunningService> {
   deps.door.use(atLeastHandler(untilAtLeast));
   deps.door.use(contentRoutes(withEpoch), ['GET /v1/codebases/:id/tree/*path', 'GET /v1/codebases/:id/files/*path']);
   deps.door.use(codebaseLists(withEpoch));
+  deps.door.use(versionRoutes(withEpoch), ['GET /v1/codebases/:id/changes', 'GET /v1/codebases/:id/stats', 'GET /v1/codebases/:id/archive', 'GET /v1/objects/:id/occurrences']);
+  deps.door.use(batchRoute(withEpoch, isKnown), ['POST /v1/codebases/:id/files:batch']);
   deps.door.use(codebaseRoutes(withEpoch));
   deps.door.use(eventRoutes(withEpoch));
   deps.door.use(deliveryRoutes(withEpoch));

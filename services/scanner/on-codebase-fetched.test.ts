@@ -60,7 +60,7 @@ test('given codebase.fetched, expect codebase.scanned that says the same of the 
   expect(scanned).toMatchObject({ type: 'codebase.scanned', revision: 1, causationId: fact.id, correlationId: 'c', data: same });
   expect(await getFindings(blobs, scanned.data.findings!)).toEqual(new Map<string, object>([
     [FILE.id, { kind: 'blob', language: 'TypeScript', lines: 2, isBinary: false, isGenerated: false, isVendored: false, isLfsPointer: false }],
-    [ROOT.id, { kind: 'tree', files: 1, bytes: 8, languages: { TypeScript: 8 } }],
+    [ROOT.id, { kind: 'tree', files: 1, bytes: 8, languages: { TypeScript: 8 }, counts: { TypeScript: [1, 2] } }],
   ]));
 });
 

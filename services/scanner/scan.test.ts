@@ -34,21 +34,26 @@ function objectsOf(node: Node): { root: Made; trees: Made[]; files: Made[] } {
 
 /** What anybody would count who walks every path. */
 function totalsOf(node: Node, name = ''): TreeTotals {
-  if (node.kind === 'submodule') return { kind: 'tree', files: 0, bytes: 0, languages: {} };
+  if (node.kind === 'submodule') return { kind: 'tree', files: 0, bytes: 0, languages: {}, counts: {} };
   if (node.kind === 'file') {
     const language = node.mode === '120000' || node.content.subarray(0, 8_000).includes(0) ? null : languageOf(name);
-    return { kind: 'tree', files: 1, bytes: node.content.length, languages: language === null ? {} : { [language]: node.content.length } };
+    return { kind: 'tree', files: 1, bytes: node.content.length, languages: language === null ? {} : { [language]: node.content.length }, counts: language === null ? {} : { [language]: [1, linesOf(node.content)] } };
   }
   const languages: Record<string, number> = {};
+  const counts: Record<string, [number, number]> = {};
   let [files, bytes] = [0, 0];
   for (const [childName, child] of Object.entries(node.entries)) {
     const below = totalsOf(child, childName);
     files += below.files;
     bytes += below.bytes;
     for (const [language, count] of Object.entries(below.languages)) languages[language] = (languages[language] ?? 0) + count;
+    for (const [language, [count, lines]] of Object.entries(below.counts ?? {})) counts[language] = [(counts[language]?.[0] ?? 0) + count, (counts[language]?.[1] ?? 0) + lines];
   }
-  return { kind: 'tree', files, bytes, languages };
+  return { kind: 'tree', files, bytes, languages, counts };
 }
+
+/** The last one counts also without its end. */
+const linesOf = (text: Buffer) => (text.toString('latin1').match(/[^\n]*\n|[^\n]+$/g) ?? []).length;
 
 async function scanned(root: ObjectId, objects: readonly Made[], options: { packBytesMax?: number } = {}): Promise<Map<ObjectId, Finding>> {
   const { packs, places } = await packed(blobs, objects, options);
@@ -97,16 +102,25 @@ test('a second version scans what is new alone, and its totals count what is kno
   }), { numRuns: 60 });
 });
 
+test('above a folder that was stored before lines were counted, they are not counted either', async () => {
+  const [file, tree] = [blobOf('one\n'), blobOf('')];
+  const inner = treeOf([['100644', 'a.ts', file.id]]);
+  const { places } = await packed(blobs, [inner, file]);
+  await index.record(places, new Map<ObjectId, Finding>([[inner.id, { kind: 'tree', files: 1, bytes: 4, languages: { TypeScript: 4 } }]]));
+  const root = treeOf([['40000', 'in', inner.id], ['100644', 'empty.py', tree.id]]);
+  expect((await scanned(root.id, [root, tree])).get(root.id)).toEqual({ kind: 'tree', files: 2, bytes: 4, languages: { TypeScript: 4, Python: 0 } });
+});
+
 test('submodules count for nothing, links count as files without a language', async () => {
   const [file, link] = [blobOf('one\n'), blobOf('../a.ts')];
   const root = treeOf([['100644', 'a.ts', file.id], ['120000', 'b.ts', link.id], ['160000', 'c.ts', '1'.repeat(40)]]);
-  expect((await scanned(root.id, [root, file, link])).get(root.id)).toEqual({ kind: 'tree', files: 2, bytes: 4 + 7, languages: { TypeScript: 4 } });
+  expect((await scanned(root.id, [root, file, link])).get(root.id)).toEqual({ kind: 'tree', files: 2, bytes: 4 + 7, languages: { TypeScript: 4 }, counts: { TypeScript: [1, 1] } });
 });
 
 test('the same bytes under two names count under each name\'s language', async () => {
   const file = blobOf('x = 1\n');
   const root = treeOf([['100644', 'a.py', file.id], ['100644', 'b.rb', file.id], ['100644', 'c', file.id]]);
-  expect((await scanned(root.id, [root, file])).get(root.id)).toEqual({ kind: 'tree', files: 3, bytes: 18, languages: { Python: 6, Ruby: 6 } });
+  expect((await scanned(root.id, [root, file])).get(root.id)).toEqual({ kind: 'tree', files: 3, bytes: 18, languages: { Python: 6, Ruby: 6 }, counts: { Python: [1, 1], Ruby: [1, 1] } });
 });
 
 test('what a blob is called is where it is met, whole path and all', async () => {
@@ -126,7 +140,7 @@ test('a folder of 6,000 new folders that hold folders is summed right', async ()
   const root = treeOf(outer.map((tree, n): [string, string, string] => ['40000', `d${n}`, tree.id]));
   const found = await scanned(root.id, [root, ...outer, ...inner, ...files]);
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
-  expect(found.get(root.id)).toEqual({ kind: 'tree', files: 6_000, bytes, languages: { TypeScript: bytes } });
+  expect(found.get(root.id)).toEqual({ kind: 'tree', files: 6_000, bytes, languages: { TypeScript: bytes }, counts: { TypeScript: [6_000, 6_000] } });
 });
 
 test('folders 6,000 deep are summed right', async () => {
@@ -134,7 +148,7 @@ test('folders 6,000 deep are summed right', async () => {
   let top = treeOf([['100644', 'f.ts', file.id]]);
   const trees = [top];
   for (let depth = 0; depth < 6_000; depth += 1) trees.unshift(top = treeOf([['40000', 'd', top.id]]));
-  expect((await scanned(top.id, [...trees, file])).get(top.id)).toEqual({ kind: 'tree', files: 1, bytes: 4, languages: { TypeScript: 4 } });
+  expect((await scanned(top.id, [...trees, file])).get(top.id)).toEqual({ kind: 'tree', files: 1, bytes: 4, languages: { TypeScript: 4 }, counts: { TypeScript: [1, 1] } });
 });
 
 test('trees that say they hold each other do not hold the scanner up', async () => {
@@ -152,7 +166,7 @@ test('an empty repository, and a commit of what is known, leave nothing to find'
 test('an empty folder inside is a folder without files', async () => {
   const empty = emptyTree('sha1');
   const root = treeOf([['40000', 'nothing', empty]]);
-  expect((await scanned(root.id, [root])).get(root.id)).toEqual({ kind: 'tree', files: 0, bytes: 0, languages: {} });
+  expect((await scanned(root.id, [root])).get(root.id)).toEqual({ kind: 'tree', files: 0, bytes: 0, languages: {}, counts: {} });
 });
 
 test('progress counts every object and byte once', async () => {
@@ -169,7 +183,7 @@ test('a SHA-256 repository is scanned alike', async () => {
   const root = treeOf([['100644', 'a.ts', file.id]], 'sha256');
   const { packs } = await packed(blobs, [root, file]);
   const found = await scan({ root: root.id, format: 'sha256', packs: packs.map(({ pack }) => pack), blobs, index, signal: AbortSignal.timeout(5_000), onProgress: () => {} });
-  expect(found.get(root.id)).toEqual({ kind: 'tree', files: 1, bytes: 4, languages: { TypeScript: 4 } });
+  expect(found.get(root.id)).toEqual({ kind: 'tree', files: 1, bytes: 4, languages: { TypeScript: 4 }, counts: { TypeScript: [1, 1] } });
 });
 
 test('a pack that is not what its name says has no findings', async () => {

@@ -105,7 +105,7 @@ function* childrenFirst(trees: ReadonlyMap<ObjectId, readonly TreeEntry[]>): Gen
   }
 }
 
-const EMPTY: TreeTotals = { kind: 'tree', files: 0, bytes: 0, languages: {} };
+const EMPTY: TreeTotals = { kind: 'tree', files: 0, bytes: 0, languages: {}, counts: {} };
 
 function blobKnown(known: { bytes: number; finding: Finding | undefined } | undefined): { bytes: number; finding: BlobFinding | undefined } | undefined {
   if (known === undefined) return undefined;
@@ -114,24 +114,51 @@ function blobKnown(known: { bytes: number; finding: Finding | undefined } | unde
 
 /** A blob counts under the language of the name it has here: the same bytes may have another name elsewhere. */
 function sum(entries: readonly TreeEntry[], totals: ReadonlyMap<ObjectId, TreeTotals>, blobOf: (id: ObjectId) => { bytes: number; finding: BlobFinding | undefined } | undefined): TreeTotals {
-  const languages: Record<string, number> = Object.create(null) as Record<string, number>;
+  const sums = new LanguageSums();
   let files = 0;
   let bytes = 0;
-  const add = (language: string, count: number) => { languages[language] = (languages[language] ?? 0) + count; };
   for (const entry of entries) {
     if (entry.mode === '160000') continue;
     if (entry.mode === '040000') {
       const below = totals.get(entry.id) ?? EMPTY;
       files += below.files;
       bytes += below.bytes;
-      for (const [language, count] of Object.entries(below.languages)) add(language, count);
+      sums.addFolder(below);
       continue;
     }
     const blob = blobOf(entry.id);
     files += 1;
     bytes += blob?.bytes ?? 0;
     const language = blob?.finding?.isBinary === true || entry.mode === '120000' ? null : languageOf(entry.name.toString('utf8'));
-    if (language !== null) add(language, blob?.bytes ?? 0);
+    if (language !== null) sums.addFile(language, blob?.bytes ?? 0, blob?.finding?.lines ?? undefined);
   }
-  return { kind: 'tree', files, bytes, languages: { ...languages } };
+  return { kind: 'tree', files, bytes, ...sums.all() };
+}
+
+class LanguageSums {
+  // Names from linguist, but a name is a name: no prototype to stumble over.
+  readonly #bytes = Object.create(null) as Record<string, number>;
+  readonly #counts = Object.create(null) as Record<string, readonly [files: number, lines: number]>;
+  #isCounted = true;
+
+  addFile(language: string, bytes: number, lines: number | undefined): void {
+    this.#bytes[language] = (this.#bytes[language] ?? 0) + bytes;
+    this.#count(language, [1, lines ?? 0]);
+    if (lines === undefined) this.#isCounted = false;
+  }
+
+  addFolder({ languages, counts }: TreeTotals): void {
+    for (const [language, bytes] of Object.entries(languages)) this.#bytes[language] = (this.#bytes[language] ?? 0) + bytes;
+    for (const [language, count] of Object.entries(counts ?? {})) this.#count(language, count);
+    if (counts === undefined) this.#isCounted = false;
+  }
+
+  #count(language: string, [files, lines]: readonly [number, number]): void {
+    const [before, linesBefore] = this.#counts[language] ?? [0, 0];
+    this.#counts[language] = [before + files, linesBefore + lines];
+  }
+
+  all(): Pick<TreeTotals, 'languages' | 'counts'> {
+    return { languages: { ...this.#bytes }, ...(this.#isCounted ? { counts: { ...this.#counts } } : {}) };
+  }
 }

@@ -79,7 +79,7 @@ test.each([
   ['src/../main.ts', `?pathHex=${Buffer.from('src/../main.ts').toString('hex')}`],
   [{ hex: 'c3a9ff' }, '?pathHex=c3a9ff'],
 ])('the path %j arrives as it is', async (path, arrives) => {
-  engine.answer(`GET /v1/codebases/${CODEBASE_ID}/files${arrives}`, Buffer.from([0, 255, 10]), { headers: { 'x-tekai-commit': COMMIT, 'x-tekai-tree': TREE, 'x-tekai-ref': 'refs/heads/f%C3%A9', 'x-tekai-mode': '100644', 'x-tekai-type': 'file' } });
+  engine.answer(`GET /v1/codebases/${CODEBASE_ID}/files${arrives}`, Buffer.from([0, 255, 10]), { headers: { 'x-tekai-commit': COMMIT, 'x-tekai-tree': TREE, 'x-tekai-ref': 'refs/heads/f%C3%A9', 'x-tekai-mode': '100644', 'x-tekai-entry': 'file' } });
   const file = await client.file(CODEBASE_ID, path);
   expect(await bytesOf(file.content)).toEqual(Buffer.from([0, 255, 10]));
   expect(file).toMatchObject({ commit: COMMIT, tree: TREE, ref: 'refs/heads/fé', type: 'file', mode: '100644', bytes: 3 });

@@ -10,6 +10,7 @@ import {
 import { syncAnswer, syncList, syncRequestedAnswer, type SyncAnswer, type SyncRequestedAnswer } from '#schemas/api/syncs.ts';
 import { refList, versionList, type RefList, type VersionList } from '#schemas/api/versions.ts';
 import type { checkSource, registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
+import { createContentCalls, type ContentCalls } from './content-calls.ts';
 import { createLifecycleCalls, type LifecycleCalls } from './lifecycle-calls.ts';
 import { followLive, type LiveMessage, type LiveOptions } from './live.ts';
 import { createRequests } from './requests.ts';
@@ -39,7 +40,7 @@ export interface FileAnswer {
 }
 
 /** Every call @throws ApiProblem | EngineUnreachable | UnexpectedAnswer. */
-export interface ApiClient extends LifecycleCalls {
+export interface ApiClient extends LifecycleCalls, ContentCalls {
   readonly url: string;
   sources(): Promise<readonly SourceAnswer[]>;
   addSource(body: z.input<typeof registerSource>): Promise<SourceRegisteredAnswer>;
@@ -89,6 +90,7 @@ export function createApiClient({ url, token }: { readonly url: string; readonly
   const base = url.replace(/\/+$/, '');
 
   return {
+    ...createContentCalls({ ask, send, contentAddress }),
     url: base,
     ...createLifecycleCalls({ ask }),
     sources: async () => (await ask(sourceList, 'GET', '/v1/sources')).sources,
@@ -179,7 +181,7 @@ function fileOf(response: Response): FileAnswer {
     commit: header('x-tekai-commit'),
     ref: decodeURI(header('x-tekai-ref')),
     tree: header('x-tekai-tree'),
-    type: header('x-tekai-type'),
+    type: header('x-tekai-entry'),
     mode: header('x-tekai-mode'),
     bytes: Number(header('content-length')),
     content: response.body ?? emptyContent(),

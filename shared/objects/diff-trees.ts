@@ -29,24 +29,52 @@ export interface DiffOptions {
  * is removed first, then what is in the folder is added. @throws as readTree does.
  */
 export async function* diffTrees(reader: Pick<ObjectReader, 'stream'>, { from, to, after, signal }: DiffOptions): AsyncGenerator<TreeChange, void, void> {
-  yield* diffLevel({ reader, signal }, { from, to, above: [], after: after === undefined ? undefined : namesOf(after) });
+  if (from === to) return;
+  const walk = { reader, signal };
+  yield* diffLevel(walk, { sides: sidesOf(walk, from, to), above: [], after: after === undefined ? undefined : namesOf(after) });
 }
 
-interface Walk { readonly reader: Pick<ObjectReader, 'stream'>; readonly signal: AbortSignal | undefined }
-interface Level { readonly from: ObjectId | undefined; readonly to: ObjectId | undefined; readonly above: readonly Buffer[]; readonly after: readonly Buffer[] | undefined }
+/** Folders of a level whose trees are on their way before it is their turn: their places are looked up together. 500 changed folders of 1,000: a tenth of the questions. */
+const FOLDERS_AHEAD_MAX = 16;
 
-async function* diffLevel(walk: Walk, { from, to, above, after }: Level): AsyncGenerator<TreeChange, void, void> {
-  if (from === to) return;
-  walk.signal?.throwIfAborted();
-  const [left, right] = await Promise.all([entriesOf(walk, from), entriesOf(walk, to)]);
+interface Walk { readonly reader: Pick<ObjectReader, 'stream'>; readonly signal: AbortSignal | undefined }
+type Sides = Promise<readonly [TreeEntry[], TreeEntry[]]>;
+interface Level { readonly sides: Sides; readonly above: readonly Buffer[]; readonly after: readonly Buffer[] | undefined }
+interface Step { readonly entry: TreeEntry; readonly one: TreeEntry | undefined; readonly other: TreeEntry | undefined; readonly after: readonly Buffer[] | undefined }
+
+async function* diffLevel(walk: Walk, { sides, above, after }: Level): AsyncGenerator<TreeChange, void, void> {
+  const steps = stepsOf(await sides, after);
+  const folders = steps.filter(({ entry }) => entry.mode === '040000')[Symbol.iterator]();
+  const ahead: Sides[] = [];
+  for (const { entry, one, other, after: within } of steps) {
+    const path = [...above, entry.name];
+    if (entry.mode !== '040000') {
+      yield { path: joined(path), from: leafOf(one), to: leafOf(other) };
+      continue;
+    }
+    walk.signal?.throwIfAborted();
+    for (let folder; ahead.length < FOLDERS_AHEAD_MAX && !(folder = folders.next()).done;) ahead.push(sidesOf(walk, folder.value.one?.id, folder.value.other?.id));
+    yield* diffLevel(walk, { sides: ahead.shift() as Sides, above: path, after: within });
+  }
+}
+
+/** What differs at this level and is not told yet. */
+function stepsOf([left, right]: readonly [TreeEntry[], TreeEntry[]], after: readonly Buffer[] | undefined): Step[] {
+  const steps: Step[] = [];
   for (const [one, other] of sideBySide(left, right)) {
     const entry = (one ?? other) as TreeEntry;
     const place = after === undefined ? 'behind' : placeOf(entry, after);
     if (place === 'before' || (one?.id === other?.id && one?.mode === other?.mode)) continue;
-    const path = [...above, entry.name];
-    if (entry.mode === '040000') yield* diffLevel(walk, { from: one?.id, to: other?.id, above: path, after: place === 'within' ? after?.slice(1) : undefined });
-    else yield { path: joined(path), from: leafOf(one), to: leafOf(other) };
+    steps.push({ entry, one, other, after: place === 'within' ? after?.slice(1) : undefined });
   }
+  return steps;
+}
+
+function sidesOf(walk: Walk, from: ObjectId | undefined, to: ObjectId | undefined): Sides {
+  const sides = Promise.all([entriesOf(walk, from), entriesOf(walk, to)]);
+  // Awaited in its turn, or never, when the page is full before it; until then a failure must not count as unhandled.
+  sides.catch(() => undefined);
+  return sides;
 }
 
 function entriesOf({ reader }: Walk, id: ObjectId | undefined): Promise<TreeEntry[]> {

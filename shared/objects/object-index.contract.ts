@@ -123,7 +123,7 @@ function findingTests({ index, some }: Given): void {
     const trees = some(3, { kind: 'tree' });
     const totals: TreeTotals[] = [
       { kind: 'tree', files: 0, bytes: 0, languages: {} },
-      { kind: 'tree', files: 3, bytes: 2 ** 52 + 1, languages: { TypeScript: 2 ** 52, 'C++': 1 } },
+      { kind: 'tree', files: 3, bytes: 2 ** 52 + 1, languages: { TypeScript: 2 ** 52, 'C++': 1 }, counts: { TypeScript: [2, 5], 'C++': [1, 0] } },
       { kind: 'tree', files: 1, bytes: 1, languages: { 'odd\\name\t"quoted"\n': 1, __proto__x: 2 } },
     ];
     const all = new Map<ObjectId, Finding>([...blobs.map(({ id }, n) => [id, findings[n]!] as const), ...trees.map(({ id }, n) => [id, totals[n]!] as const)]);

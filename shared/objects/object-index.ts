@@ -34,6 +34,8 @@ export interface TreeTotals {
   readonly bytes: number;
   /** Bytes by language. */
   readonly languages: Readonly<Record<string, number>>;
+  /** Files and lines by language; absent where something below was stored before these were counted. */
+  readonly counts?: Readonly<Record<string, readonly [files: number, lines: number]>>;
 }
 
 export type Finding = BlobFinding | TreeTotals;

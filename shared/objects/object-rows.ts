@@ -1,5 +1,5 @@
 import type { ObjectId, PackId } from '#schemas/brand.ts';
-import type { Finding, ObjectKind, ObjectPlace } from './object-index.ts';
+import type { Finding, ObjectKind, ObjectPlace, TreeTotals } from './object-index.ts';
 
 const KIND_NUMBERS: Readonly<Record<ObjectKind, number>> = { commit: 1, tree: 2, blob: 3 };
 const KINDS: Readonly<Record<number, ObjectKind>> = { 1: 'commit', 2: 'tree', 3: 'blob' };
@@ -31,7 +31,7 @@ export interface FindingRow {
   readonly flags: number;
   readonly lines: number | null;
   readonly language: string | null;
-  readonly totals: { files: number; bytes: number; languages: Record<string, number> } | null;
+  readonly totals: Omit<TreeTotals, 'kind'> | null;
 }
 
 export function placeOf(row: PlaceRow): ObjectPlace {
@@ -43,7 +43,7 @@ export function placeOf(row: PlaceRow): ObjectPlace {
 
 export function findingOf({ flags, lines, language, totals }: FindingRow): Finding | undefined {
   if (!(flags & SCANNED)) return undefined;
-  if (totals) return { kind: 'tree', files: totals.files, bytes: totals.bytes, languages: totals.languages };
+  if (totals) return { kind: 'tree', files: totals.files, bytes: totals.bytes, languages: totals.languages, ...(totals.counts === undefined ? {} : { counts: totals.counts }) };
   return {
     kind: 'blob', language, lines,
     isBinary: Boolean(flags & BINARY), isGenerated: Boolean(flags & GENERATED), isVendored: Boolean(flags & VENDORED), isLfsPointer: Boolean(flags & LFS_POINTER),
@@ -76,8 +76,8 @@ export function incomingRows(objects: Iterable<ObjectPlace>, findings: ReadonlyM
   function foundColumns(finding: Finding | undefined): string {
     if (!finding) return '0\t\\N\t\\N\t\\N';
     if (finding.kind === 'tree') {
-      const { files, bytes, languages: byLanguage } = finding;
-      return `${SCANNED}\t\\N\t\\N\t${escaped(JSON.stringify({ files, bytes, languages: byLanguage }))}`;
+      const { files, bytes, languages: byLanguage, counts } = finding;
+      return `${SCANNED}\t\\N\t\\N\t${escaped(JSON.stringify({ files, bytes, languages: byLanguage, counts }))}`;
     }
     const flags = SCANNED | (finding.isBinary ? BINARY : 0) | (finding.isGenerated ? GENERATED : 0) | (finding.isVendored ? VENDORED : 0) | (finding.isLfsPointer ? LFS_POINTER : 0);
     return `${flags}\t${finding.language === null ? '\\N' : languages.of(finding.language)}\t${finding.lines ?? '\\N'}\t\\N`;

@@ -8,7 +8,7 @@ import { CliError, EXIT } from '../exit-codes.ts';
 import { findCodebase } from '../find-named.ts';
 import { bytesInWords, table } from '../plain-text.ts';
 
-interface ContentFlags extends WhichVersion { readonly pathHex?: string }
+export interface ContentFlags extends WhichVersion { readonly pathHex?: string }
 
 /** What the engine waits when nothing is said: a push takes a second or two. */
 const WAIT_DEFAULT = '5s';
@@ -29,7 +29,7 @@ export function addContentCommands(program: Command, context: CliContext): void 
   });
 }
 
-function versionFlags(command: Command): Command {
+export function versionFlags(command: Command): Command {
   return command
     .option('--ref <ref>', 'a branch, tag or full ref (default: the default branch)')
     .option('--at <moment>', 'as it was at a commit, a position or a time such as 2026-01-31T12:00:00Z')
@@ -45,7 +45,7 @@ function whichOf({ ref, at, observedAt, atLeast, wait }: ContentFlags): WhichVer
 }
 
 /** `./src/` is `src`: shells complete paths so. */
-function pathOf(path: string, { pathHex }: ContentFlags): PathGiven {
+export function pathOf(path: string, { pathHex }: ContentFlags): PathGiven {
   if (pathHex === undefined) return path.split('/').filter((segment) => segment !== '' && segment !== '.').join('/');
   if (!/^(?:[0-9a-f]{2})+$/i.test(pathHex)) throw new CliError(EXIT.usage, `--path-hex ${pathHex} is not pairs of hex digits. "tekai ls --json" shows such names in nameHex.`);
   return { hex: pathHex };
