@@ -96,6 +96,9 @@ export const snapshotLine = z.discriminatedUnion('op', [
 ]);
 export type SnapshotLine = z.infer<typeof snapshotLine>;
 
-/** What an outgoing webhook brings. Apply it only when `after` is the cursor you stand at (or you are new): a batch may come late, or twice. */
-export const followerBatch = z.object({ follower: followerName, after: z.string(), cursor: z.string(), entries: z.array(followerEntry) });
+/**
+ * What an outgoing webhook brings. `attempt` grows with every sending: one below what you have seen was on its way for long,
+ * and must not be applied (answer 409). The same entries may come again, as after a lost answer, and may be applied again.
+ */
+export const followerBatch = z.object({ follower: followerName, attempt: z.int().min(1), after: z.string(), cursor: z.string(), entries: z.array(followerEntry) });
 export type FollowerBatch = z.infer<typeof followerBatch>;

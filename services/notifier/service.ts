@@ -10,11 +10,12 @@ import type { HttpDoor } from '#shared/runtime/http-door.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { PositionSignal } from '#shared/runtime/position-signal.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
+import { serveFollowers, type FollowerDeps } from './followers/serve-followers.ts';
 import { createProgressKeeper } from './keep-progress.ts';
 import { CLOSE, PING_MS, serveSocket, type LiveSocket } from './socket.ts';
 import { followTail } from './tail.ts';
 
-export interface NotifierDeps {
+export interface NotifierDeps extends Omit<FollowerDeps, 'epoch' | 'store' | 'door'> {
   readonly log: Pick<EventLog, 'subscribe' | 'readStream' | 'epoch'>;
   readonly store: Pick<ReadStore, 'facts' | 'position'>;
   readonly query: Query;
@@ -39,6 +40,13 @@ export async function start(deps: NotifierDeps): Promise<RunningService> {
   // No compression: it costs a context a socket, and fragments memory.
   const server = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: FRAME_BYTES_MAX, clientTracking: false });
 
+  const followers = serveFollowers({ ...deps, epoch });
+
+  deps.door.onUpgrade('/v1/followers/live', (request, socket, head) => server.handleUpgrade(request, socket, head, (ws) => {
+    followers.onSocket(ws, request.headers.authorization);
+    const pinging = keepAlive(ws);
+    ws.on('close', () => clearInterval(pinging));
+  }));
   deps.door.onUpgrade('/v1/live', (request, socket, head) => server.handleUpgrade(request, socket, head, (ws) => onSocket(ws, request)));
   const following = followTail(deps, { after: await deps.store.position(), signal: stopping.signal, tell });
   const unlisten = deps.bus.onProgress((one) => {
@@ -67,7 +75,7 @@ export async function start(deps: NotifierDeps): Promise<RunningService> {
     stopping.abort();
     unlisten();
     for (const socket of sockets.values()) socket.close(CLOSE.restarting, 'the engine is stopping; come back');
-    await following;
+    await Promise.all([following, followers.stop()]);
   }
 }
 

@@ -27,6 +27,8 @@ export interface FeedDeps {
 
 export interface Page {
   readonly entries: readonly FollowerEntry[];
+  /** Where the page began. */
+  readonly after: string;
   /** Of the last entry, or where the page began: to be acknowledged, and to go on from. */
   readonly cursor: string;
   /** What was looked at, for whoever waits for the next change. */
@@ -50,7 +52,10 @@ export async function nextPage(deps: FeedDeps, id: string, { after, limit, signa
     if (ready === 'stale') continue;
     const entries = await collect(deps, ready, { place, limit, signal });
     const { position, codebases } = look.vector;
-    if (await isStillSo(deps, follower, look)) return { entries, cursor: entries.at(-1)?.cursor ?? placeCursor(deps.epoch, place), seen: { position, codebases, shown: look.shown } };
+    if (await isStillSo(deps, follower, look)) {
+      const from = placeCursor(deps.epoch, place);
+      return { entries, after: from, cursor: entries.at(-1)?.cursor ?? from, seen: { position, codebases, shown: look.shown } };
+    }
   }
   throw new Unavailable('read tables', 'they stand before what this follower was told already, or change faster than a page is made');
 }

@@ -70,6 +70,8 @@ create table follower_webhooks (
   -- active, disabled (the receiver said 410)
   state text not null default 'active',
   failures int not null default 0,
+  -- Grows with every sending, so that a receiver knows one that was on its way for long.
+  attempts bigint not null default 0,
   last_error text,
   last_delivered_at text,
   next_try_at timestamptz not null default now(),
