@@ -3,6 +3,7 @@ import { withCommonFlags } from './connection-flags.ts';
 import type { CliContext } from './context.ts';
 import { addCodebaseCommands } from './commands/codebase.ts';
 import { addContentCommands } from './commands/content.ts';
+import { addFollowCommands } from './commands/follow.ts';
 import { addParkedCommands } from './commands/parked.ts';
 import { addSourceCommands } from './commands/source.ts';
 import { addStatusCommand } from './commands/status.ts';
@@ -48,6 +49,7 @@ export function createProgram(context: CliContext): Command {
   addStatusCommand(program, context);
   addContentCommands(program, context);
   addTailCommand(program, context);
+  addFollowCommands(program, context);
   addParkedCommands(program, context);
   return program;
 }

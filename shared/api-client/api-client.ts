@@ -5,6 +5,7 @@ import { eventPage, parkedList, redriven, type EventPage, type ParkedAnswer, typ
 import { sourceList, sourceRegistered, type SourceAnswer, type SourceRegisteredAnswer } from '#schemas/api/sources.ts';
 import { syncAnswer, syncList, syncRequestedAnswer, type SyncAnswer, type SyncRequestedAnswer } from '#schemas/api/syncs.ts';
 import type { registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
+import { followerCalls, type FollowerCalls } from './follow.ts';
 import { followLive, type LiveMessage, type LiveOptions } from './live.ts';
 import { createRequests } from './requests.ts';
 
@@ -26,7 +27,7 @@ export interface FileAnswer {
 }
 
 /** Every call @throws ApiProblem | EngineUnreachable | UnexpectedAnswer. */
-export interface ApiClient {
+export interface ApiClient extends FollowerCalls {
   readonly url: string;
   sources(): Promise<readonly SourceAnswer[]>;
   addSource(body: z.input<typeof registerSource>): Promise<SourceRegisteredAnswer>;
@@ -52,11 +53,13 @@ export interface ApiClient {
 const CODEBASES_A_PAGE = 1_000;
 
 export function createApiClient({ url, token }: { readonly url: string; readonly token: string | undefined }): ApiClient {
-  const { ask, send } = createRequests({ url, token });
+  const requests = createRequests({ url, token });
+  const { ask, send } = requests;
   const base = url.replace(/\/+$/, '');
 
   return {
     url: base,
+    ...followerCalls(requests),
     sources: async () => (await ask(sourceList, 'GET', '/v1/sources')).sources,
     addSource: (body) => ask(sourceRegistered, 'POST', '/v1/sources', { body }),
 

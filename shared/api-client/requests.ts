@@ -16,7 +16,7 @@ export interface RequestOptions {
 
 export interface Requests {
   /** The answer, if it is 2xx. @throws ApiProblem | EngineUnreachable */
-  send(method: 'GET' | 'POST', path: string, options?: RequestOptions): Promise<Response>;
+  send(method: 'GET' | 'POST' | 'DELETE', path: string, options?: RequestOptions): Promise<Response>;
   /** Its body, parsed. @throws ApiProblem | EngineUnreachable | UnexpectedAnswer */
   ask<Schema extends z.ZodType>(schema: Schema, method: 'GET' | 'POST', path: string, options?: RequestOptions): Promise<z.output<Schema>>;
 }
@@ -24,7 +24,7 @@ export interface Requests {
 export function createRequests({ url, token }: { readonly url: string; readonly token: string | undefined }): Requests {
   const base = url.replace(/\/+$/, '');
 
-  async function send(method: 'GET' | 'POST', path: string, { body, signal }: RequestOptions = {}): Promise<Response> {
+  async function send(method: 'GET' | 'POST' | 'DELETE', path: string, { body, signal }: RequestOptions = {}): Promise<Response> {
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(new Error(`no answer within ${ANSWER_MS_MAX / 1_000} s`)), ANSWER_MS_MAX);
     try {
