@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Webhook } from 'standardwebhooks';
@@ -19,6 +19,8 @@ let repository: Repository;
 let codebase: string;
 let base: string;
 const ending = new AbortController();
+// Each connection made again listens to it.
+setMaxListeners(0, ending.signal);
 beforeAll(async () => {
   system = await startSystem();
   repository = await makeRepository();

@@ -13,7 +13,7 @@ import { snapshotLines } from './snapshot.ts';
 
 const SEEDS = Number(process.env['TEKAI_FOLLOWER_SEEDS'] ?? 200);
 const FIRST_SEED = Number(process.env['TEKAI_FOLLOWER_SEED'] ?? 1);
-const STEPS = 70;
+const STEPS = 40;
 const ACTOR = { kind: 'token', id: 'somebody' } as const;
 const IDS = ['a', 'b', 'c'].map((digit) => `${digit.repeat(8)}-aaaa-4aaa-8aaa-aaaaaaaaaaaa` as CodebaseId);
 const REFS = ['refs/heads/main', 'refs/heads/dev', 'refs/heads/feature/x', 'refs/heads/d%_'];
