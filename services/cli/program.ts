@@ -18,6 +18,7 @@ Examples:
   tekai ls app src                               what is in a folder, now
   tekai cat app README.md --at 2026-01-31T12:00:00Z
   tekai tail app                                 what happens, as it happens
+  tekai follow my-index --codebase app           what changes, file by file; goes on where it ended
 
 Where the engine is: --url, else TEKAI_URL, else this machine's port TEKAI_PORT (8080).
 Who you are: --token-file, else TEKAI_TOKEN, else the file access-token in TEKAI_STATE_DIR (.tekai).

@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process';
 import { once, setMaxListeners } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createInterface } from 'node:readline';
 import { Webhook } from 'standardwebhooks';
 import { WebSocket } from 'ws';
-import { followerBatch, snapshotLine, type FollowerAnswer, type FollowerCreated, type FollowerEntry, type SnapshotLine } from '#schemas/api/followers.ts';
+import { followerBatch, followerEntry, snapshotLine, type FollowerAnswer, type FollowerCreated, type FollowerEntry, type SnapshotLine } from '#schemas/api/followers.ts';
 import { followerServerFrame } from '#schemas/live/follower-frames.ts';
 import { createApiClient } from '#shared/api-client/api-client.ts';
 import { makeRepository, type Entry, type Repository } from '#tests/harness/repository.ts';
@@ -182,6 +184,33 @@ test('a follower begins with a snapshot, and is told from there on only what cha
   expect((await system.ask('POST', '/v1/followers', { body: { name: 'Bad Name', all: true, webhook: { url: 'ftp://u:p@x' } } })).json<{ errors: { pointer: string }[] }>().errors.map(({ pointer }) => pointer)).toEqual(['/name', '/webhook/url']);
   expect((await system.ask('DELETE', '/v1/followers/from-snapshot')).status).toBe(204);
   expect((await system.ask('GET', '/v1/followers/from-snapshot')).status).toBe(404);
+});
+
+test('tekai follow prints what changes and goes on where it ended; ls and rm tell and forget it', async () => {
+  const tekai = (...words: string[]) => spawn(process.execPath, ['--conditions=source', '--import', './tests/harness/ts-loader.mjs', 'services/main.ts', ...words, '--url', system.url],
+    { env: { ...process.env, TEKAI_TOKEN: system.token }, stdio: ['ignore', 'pipe', 'inherit'] });
+  /** Lines until one is as wished; then, once `isDone`, the program is killed. */
+  const linesUntil = async (words: string[], isLast: (line: string) => boolean, isDone = async () => true): Promise<string[]> => {
+    const child = tekai(...words);
+    const lines: string[] = [];
+    for await (const line of createInterface({ input: child.stdout })) {
+      lines.push(line);
+      if (isLast(line)) break;
+    }
+    await until('it has done what it does behind the last line', isDone);
+    child.kill('SIGKILL');
+    return lines;
+  };
+  const all = await linesUntil(['follow', 'by-cli', '--codebase', 'followed', '--json'], (line) => line.includes('"op":"end"'),
+    async () => (await system.ask('GET', '/v1/followers/by-cli')).json<FollowerAnswer>().position !== null);
+  const held = new ModelClient();
+  for (const line of all) held.apply(followerEntry.parse(JSON.parse(line)));
+  await expectLaw('by-cli', held, (JSON.parse(all.at(-1) ?? '') as { position: string }).position);
+  push('main', [{ path: 'for the\nCLI', content: '1' }]);
+  expect((await linesUntil(['follow', 'by-cli'], (line) => line.startsWith('ref-moved'))).filter((line) => !line.startsWith('end')).map((line) => line.split(/  +/)[0])).toEqual(['upsert', 'ref-moved']);
+  expect((await linesUntil(['follow', 'ls'], (line) => line.startsWith('by-cli')))).toEqual([expect.stringMatching(/^by-cli +1 codebases, default branches/)]);
+  expect(await once(tekai('follow', 'rm', 'by-cli'), 'exit')).toEqual([0, null]);
+  expect((await system.ask('GET', '/v1/followers/by-cli')).status).toBe(404);
 });
 
 test('a codebase that is removed is dropped, and not one more entry of it is told', async () => {
