@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import type { Pool } from 'pg';
+import type { Actor } from '#schemas/events/fact.ts';
 import { createDiskBlobStore } from '#shared/blobs/disk-blob-store.ts';
 import { createLogBus } from '#shared/bus/log-bus.ts';
 import { createPostgresGroupStore } from '#shared/bus/postgres-group-store.ts';
@@ -19,12 +20,14 @@ import { migrationsDirectory } from '#shared/postgres/migrations-directory.ts';
 import { createPool } from '#shared/postgres/pool.ts';
 import { createQuery } from '#shared/postgres/query.ts';
 import { createPostgresReadStore } from '#shared/read-store/postgres-read-store.ts';
+import { createPostgresRefVectors } from '#shared/read-store/postgres-ref-vectors.ts';
 import { createTokenAccess, loadOrCreateToken } from '#shared/runtime/access.ts';
 import { createHttpDoor, type HttpDoor } from '#shared/runtime/http-door.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { limitRequests } from '#shared/runtime/limit-requests.ts';
 import { createMetrics, type Metrics } from '#shared/runtime/metrics.ts';
 import { createPositionSignal } from '#shared/runtime/position-signal.ts';
+import { postWebhook } from '#shared/runtime/post-webhook.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import type { Settings } from '#shared/runtime/settings.ts';
 import { loadOrCreateKey } from '#shared/secrets/key-file.ts';
@@ -154,11 +157,14 @@ async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pi
       scanner: () => startScanner({ log, bus, blobs, index, now }, { concurrency: CONCURRENCY.scanner }),
       'storage-writer': () => startStorageWriter({ log, bus, blobs, index, reader, now }, { concurrency: CONCURRENCY['storage-writer'] }),
       projector: () => startProjector({ log, pool: pools.work, projected, logger, sleep }),
-      notifier: () => startNotifier({ log, store, query, bus, projected, door, access, logger, now }),
+      notifier: () => startNotifier({ log, store, query, bus, projected, door, access, logger, now, sleep, random: Math.random, pool: pools.work, vault, post: postWebhook, reader, vectors: createPostgresRefVectors({ pool: pools.read }), mayRead }),
       'query-api': () => startQueryApi({ store, log, index: readIndex, reader, bus, checks, deliveries: createPostgresDeliveryArchive({ pool: pools.read }), projected, door, access, sleep }),
     },
   };
 }
+
+/** Whoever has the operator's token reads everything. */
+const mayRead = (actor: Actor) => actor.kind === 'token';
 
 export interface OpenedReplay {
   epoch(): Promise<string>;

@@ -7,6 +7,7 @@ import { addArchiveCommand } from './commands/archive.ts';
 import { addCodebaseLifecycle } from './commands/codebase-lifecycle.ts';
 import { addContentCommands } from './commands/content.ts';
 import { addDiffCommand } from './commands/diff.ts';
+import { addFollowCommands } from './commands/follow.ts';
 import { addParkedCommands } from './commands/parked.ts';
 import { addProjectCommands } from './commands/project.ts';
 import { addSourceCommands } from './commands/source.ts';
@@ -28,6 +29,7 @@ Examples:
   tekai cat app README.md --at 2026-01-31T12:00:00Z
   tekai diff app main feature                    what differs between two branches, commits or times
   tekai tail app                                 what happens, as it happens
+  tekai follow my-index --codebase app           what changes, file by file; goes on where it ended
 
 Where the engine is: --url, else TEKAI_URL, else this machine's port TEKAI_PORT (8080).
 Who you are: --token-file, else TEKAI_TOKEN, else the file access-token in TEKAI_STATE_DIR (.tekai).
@@ -73,6 +75,7 @@ export function createProgram(context: CliContext): Command {
   addArchiveCommand(program, context);
   addWhereCommand(program, context);
   addTailCommand(program, context);
+  addFollowCommands(program, context);
   addParkedCommands(program, context);
   addVersionCommands(program, context);
   addHappeningCommands(program, context);

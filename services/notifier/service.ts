@@ -13,13 +13,14 @@ import type { PositionSignal } from '#shared/runtime/position-signal.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import { createEventStreams } from './event-stream.ts';
 import { createFanOut } from './fan-out.ts';
+import { serveFollowers, type FollowerDeps } from './followers/serve-followers.ts';
 import { createProgressKeeper } from './keep-progress.ts';
 import { CLOSE, PING_MS, serveSocket, type LiveDeps, type LiveSocket } from './socket.ts';
 import { LIMITS } from './subscription.ts';
 import { followTail } from './tail.ts';
 import { createTurns } from './turns.ts';
 
-export interface NotifierDeps {
+export interface NotifierDeps extends Omit<FollowerDeps, 'epoch' | 'store' | 'door'> {
   readonly log: Pick<EventLog, 'subscribe' | 'readStream' | 'epoch' | 'head'>;
   readonly store: Pick<ReadStore, 'facts' | 'factsOf' | 'members' | 'position'>;
   readonly query: Query;
@@ -52,6 +53,13 @@ export async function start(deps: NotifierDeps): Promise<RunningService> {
   // No compression: it costs a context a socket, and fragments memory.
   const server = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: FRAME_BYTES_MAX, clientTracking: false });
 
+  const followers = serveFollowers({ ...deps, epoch });
+
+  deps.door.onUpgrade('/v1/followers/live', (request, socket, head) => server.handleUpgrade(request, socket, head, (ws) => {
+    followers.onSocket(ws, request.headers.authorization);
+    const pinging = keepAlive(ws);
+    ws.on('close', () => clearInterval(pinging));
+  }));
   deps.door.use(streams.routes);
   deps.door.onUpgrade('/v1/live', (request, wire, head) => {
     if (sockets.size >= SOCKETS_MAX || stopping.signal.aborted) { wire.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n\r\n'); return; }
@@ -80,7 +88,7 @@ export async function start(deps: NotifierDeps): Promise<RunningService> {
     unlisten();
     streams.stop();
     for (const socket of sockets.values()) socket.close(CLOSE.restarting, 'the engine is stopping; come back');
-    await following;
+    await Promise.all([following, followers.stop()]);
   }
 }
 

@@ -11,6 +11,7 @@ import { syncAnswer, syncList, syncRequestedAnswer, type SyncAnswer, type SyncRe
 import { refList, versionList, type RefList, type VersionList } from '#schemas/api/versions.ts';
 import type { checkSource, registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
 import { createContentCalls, type ContentCalls } from './content-calls.ts';
+import { followerCalls, type FollowerCalls } from './follow.ts';
 import { createLifecycleCalls, type LifecycleCalls } from './lifecycle-calls.ts';
 import { followLive, type LiveMessage, type LiveOptions } from './live.ts';
 import { createRequests } from './requests.ts';
@@ -40,7 +41,7 @@ export interface FileAnswer {
 }
 
 /** Every call @throws ApiProblem | EngineUnreachable | UnexpectedAnswer. */
-export interface ApiClient extends LifecycleCalls, ContentCalls {
+export interface ApiClient extends LifecycleCalls, ContentCalls, FollowerCalls {
   readonly url: string;
   sources(): Promise<readonly SourceAnswer[]>;
   addSource(body: z.input<typeof registerSource>): Promise<SourceRegisteredAnswer>;
@@ -86,13 +87,15 @@ export interface ApiClient extends LifecycleCalls, ContentCalls {
 const CODEBASES_A_PAGE = 1_000;
 
 export function createApiClient({ url, token }: { readonly url: string; readonly token: string | undefined }): ApiClient {
-  const { ask, send } = createRequests({ url, token });
+  const requests = createRequests({ url, token });
+  const { ask, send } = requests;
   const base = url.replace(/\/+$/, '');
 
   return {
     ...createContentCalls({ ask, send, contentAddress }),
     url: base,
     ...createLifecycleCalls({ ask }),
+    ...followerCalls(requests),
     sources: async () => (await ask(sourceList, 'GET', '/v1/sources')).sources,
     addSource: (body) => ask(sourceRegistered, 'POST', '/v1/sources', { body }),
 

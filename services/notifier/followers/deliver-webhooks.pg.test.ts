@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Webhook } from 'standardwebhooks';
+import type { FollowerAnswer, FollowerBatch } from '#schemas/api/followers.ts';
+import { BEGINNING, type CodebaseId, type Position } from '#schemas/brand.ts';
+import { createLogger } from '#shared/runtime/logger.ts';
+import { createPositionSignal } from '#shared/runtime/position-signal.ts';
+import { createMemorySecretVault } from '#shared/secrets/memory-secret-vault.ts';
+import { deliverWebhooks, type DeliverDeps } from './deliver-webhooks.ts';
+import { answerOf, createFollower, findFollower } from './follower-store.ts';
+import { createFollowerWorld, type FollowerWorld } from './follower-world.fixture.ts';
+import { redeliver } from './webhook-rows.ts';
+
+const ACTOR = { kind: 'token', id: 'somebody' } as const;
+const ID = 'aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa' as CodebaseId;
+
+let world: FollowerWorld;
+let deps: DeliverDeps & { vault: ReturnType<typeof createMemorySecretVault> };
+let secret: string;
+let sent: { id: string; batch: FollowerBatch }[];
+/** What the receiver does with each. */
+let answer: (batch: FollowerBatch) => Promise<number> | number;
+
+beforeAll(async () => { world = await createFollowerWorld(); });
+afterAll(() => world.close());
+beforeEach(async () => {
+  await world.empty();
+  sent = [];
+  deps = {
+    ...world.deps, pool: world.pool, projected: createPositionSignal(), now: () => new Date(), vault: createMemorySecretVault(), logger: createLogger('silent'), random: () => 0,
+    store: { position: async () => (await world.pool.query<{ position: Position }>('select position from read_model.progress')).rows[0]?.position ?? BEGINNING },
+    sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
+    async post(_url, { headers, body }) {
+      new Webhook(secret).verify(body, { ...headers });
+      const batch = JSON.parse(body) as FollowerBatch;
+      sent.push({ id: headers['webhook-id'] ?? '', batch });
+      return { status: await answer(batch) };
+    },
+  };
+  await world.register(ID);
+  await world.push(ID, 'refs/heads/main', new Map([['a', '1']]));
+  secret = (await createFollower(deps, ACTOR, { name: 'hook', all: true, webhook: { url: 'http://receiver/' } })).secret ?? '';
+});
+
+const shown = async (): Promise<FollowerAnswer> => answerOf(world.pool, world.deps.epoch, await findFollower(world.pool, ACTOR, 'hook'));
+
+/** Runs workers until the state is there. */
+async function deliverUntil(isThere: () => Promise<boolean> | boolean, workers = 1): Promise<void> {
+  const stopping = new AbortController();
+  const running = Array.from({ length: workers }, () => deliverWebhooks(deps, stopping.signal));
+  const end = performance.now() + 60_000;
+  try {
+    while (!(await isThere())) {
+      if (performance.now() > end) throw new Error(`waited in vain: ${JSON.stringify(await shown())}`);
+      // A retry that is due later is due now.
+      await world.pool.query('update follower_webhooks set next_try_at = now()');
+      deps.projected.tell(BEGINNING);
+      await sleep(10);
+    }
+  } finally {
+    stopping.abort();
+    await Promise.all(running);
+  }
+}
+
+test('what was not taken comes again under the same id, what was taken does not; many workers send one after the other', async () => {
+  let refusals = 3;
+  let under = 0;
+  answer = async () => {
+    under += 1;
+    expect(under).toBe(1);
+    await sleep(5);
+    under -= 1;
+    return (refusals -= 1) >= 0 ? 500 : 204;
+  };
+  await deliverUntil(async () => (await shown()).position !== null, 3);
+  expect(new Set(sent.map(({ id }) => id)).size).toBe(1);
+  expect(sent).toHaveLength(4);
+  expect(sent[0]?.batch.entries.map(({ op }) => op)).toEqual(['upsert', 'ref-moved', 'end']);
+  expect(sent.map(({ batch }) => batch.attempt)).toEqual([...sent.map(({ batch }) => batch.attempt)].sort((one, other) => one - other));
+  await world.push(ID, 'refs/heads/main', new Map([['a', '2']]));
+  await deliverUntil(async () => sent.length === 5 && (await shown()).queuedGroups === 0);
+  expect(sent[4]?.batch.after).toBe(sent[3]?.batch.cursor);
+  expect((await shown()).webhook).toMatchObject({ state: 'active', failures: 0, lastError: null });
+});
+
+test('410 disables it until it is asked to deliver again', async () => {
+  answer = () => 410;
+  await deliverUntil(async () => (await shown()).webhook?.state === 'disabled');
+  expect(sent).toHaveLength(1);
+  answer = () => 200;
+  await redeliver(world.pool, (await findFollower(world.pool, ACTOR, 'hook')).id);
+  await deliverUntil(async () => (await shown()).position !== null);
+  expect(sent).toHaveLength(2);
+});
+
+test('a worker whose lease has passed to another cannot acknowledge, whatever it was answered', async () => {
+  answer = async () => {
+    // Held up for so long that another has taken over.
+    if (sent.length === 1) { await world.pool.query(`update follower_webhooks set lease = 'another', lease_until = now()`); return 200; }
+    return 500;
+  };
+  await deliverUntil(() => sent.length > 1);
+  expect(await shown()).toMatchObject({ position: null, lastAckAt: null, webhook: { state: 'failing', lastError: 'the receiver answered 500' } });
+});

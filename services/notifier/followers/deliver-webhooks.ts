@@ -1,0 +1,108 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { Webhook } from 'standardwebhooks';
+import type { FollowerBatch } from '#schemas/api/followers.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import { mapBounded } from '#shared/runtime/map-bounded.ts';
+import type { PostWebhook } from '#shared/runtime/post-webhook.ts';
+import type { SecretVault } from '#shared/secrets/secret-vault.ts';
+import { acknowledge } from './acknowledge.ts';
+import { parseCursor } from './cursor.ts';
+import { nextPage, type Page } from './feed.ts';
+import { secretNameOf } from './follower-store.ts';
+import { hasNews, isChanged, type WaitDeps } from './wait-for-news.ts';
+import { dueWebhooks, endLease, holdLease, LeaseLost, leaseWebhook, type Delivered, type DueWebhook, type LeasedWebhook } from './webhook-rows.ts';
+
+export interface DeliverDeps extends WaitDeps {
+  readonly vault: Pick<SecretVault, 'get'>;
+  readonly logger: Logger;
+  readonly post: PostWebhook;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+  /** From 0 to below 1. */
+  random(): number;
+}
+
+/** Some 300 KB of body. */
+const BATCH_ENTRIES_MAX = 1_000;
+const DELIVERIES_AT_ONCE = 8;
+/** How late a delivery may be that no signal in this process announced. */
+const LOOK_AGAIN_MS = 1_000;
+/** 1 s, doubled up to 5 min, each with up to half of it added by chance: receivers that come back are not met by all at once. */
+const RETRY_MS_FIRST = 1_000;
+const RETRY_MS_MAX = 300_000;
+const ERROR_CHARS_MAX = 300;
+
+/** Sends to each webhook what its follower is to be told, in order, each batch until it was taken. Ends when told to stop. */
+export async function deliverWebhooks(deps: DeliverDeps, signal: AbortSignal): Promise<void> {
+  const seen = new Map<string, Page['seen']>();
+  while (!signal.aborted) {
+    try {
+      const due = await dueWebhooks(deps.pool);
+      for (const id of seen.keys()) if (!due.some((one) => one.id === id)) seen.delete(id);
+      await mapBounded(due, DELIVERIES_AT_ONCE, (one) => deliverWhatThereIs(deps, one, { seen, signal }));
+    } catch (error) {
+      if (!signal.aborted) deps.logger.warn({ error }, 'webhooks of followers wait');
+    }
+    await deps.projected.next(LOOK_AGAIN_MS, signal);
+  }
+}
+
+/** Batch after batch until nothing is left, or one was not taken. */
+async function deliverWhatThereIs(deps: DeliverDeps, one: DueWebhook, { seen, signal }: { seen: Map<string, Page['seen']>; signal: AbortSignal }): Promise<void> {
+  const last = seen.get(one.id);
+  if (last !== undefined && !(await isChanged(deps, one.actor, last))) return;
+  seen.delete(one.id);
+  while (!signal.aborted) {
+    const leased = await leaseWebhook(deps.pool, one.id, randomUUID());
+    if (leased === undefined) return;
+    let outcome: Delivered = { kind: 'nothing' };
+    try {
+      const page = await nextPage(deps, one.id, { limit: BATCH_ENTRIES_MAX, signal });
+      if (!hasNews(page)) { seen.set(one.id, page.seen); return; }
+      outcome = await deliverBatch(deps, one, { page, leased, signal });
+      if (outcome.kind !== 'taken') return;
+    } catch (error) {
+      if (signal.aborted || error instanceof LeaseLost) return;
+      deps.logger.warn({ error, follower: one.name }, 'a webhook could not be delivered');
+      outcome = failed(deps, leased, 'what it is to be told cannot be read now');
+      return;
+    } finally {
+      await endLease(deps.pool, { id: one.id, lease: leased.lease }, outcome);
+    }
+  }
+}
+
+async function deliverBatch(deps: DeliverDeps, { id, name }: DueWebhook, { page, leased, signal }: { page: Page; leased: LeasedWebhook; signal: AbortSignal }): Promise<Delivered> {
+  const secret = await deps.vault.get(secretNameOf(id));
+  if (secret === undefined) return { kind: 'disabled', error: 'its secret is gone: remove the follower and make it again' };
+  const batch: FollowerBatch = { follower: name, attempt: leased.attempt, after: page.after, cursor: page.cursor, entries: [...page.entries] };
+  const body = JSON.stringify(batch);
+  // The same batch has the same id each time it is sent, as the standard asks.
+  const messageId = `msg_${createHash('sha256').update(`${id}\n${page.after}\n${page.cursor}`).digest('hex').slice(0, 32)}`;
+  const time = deps.now();
+  const headers = {
+    'content-type': 'application/json', 'user-agent': 'tekai-webhooks', 'webhook-id': messageId, 'webhook-timestamp': String(Math.floor(time.getTime() / 1_000)),
+    'webhook-signature': new Webhook(secret).sign(messageId, time, body),
+  };
+  let status: number;
+  try {
+    ({ status } = await deps.post(leased.url, { headers, body, signal }));
+  } catch (error) {
+    signal.throwIfAborted();
+    return failed(deps, leased, `no answer: ${reasonOf(error)}`);
+  }
+  if (status === 410) return { kind: 'disabled', error: 'the receiver answered 410: it wants no more' };
+  if (status < 200 || status > 299) return failed(deps, leased, `the receiver answered ${status}`);
+  await acknowledge(deps.pool, id, { cursor: parseCursor(deps.epoch, page.cursor), now: deps.now(), mayStill: (client) => holdLease(client, id, leased.lease) });
+  return { kind: 'taken', at: time };
+}
+
+function failed({ random }: DeliverDeps, { failures }: LeasedWebhook, error: string): Delivered {
+  const retryMs = Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** Math.min(failures, 20)) * (1 + random() / 2);
+  return { kind: 'failed', error: error.slice(0, ERROR_CHARS_MAX), retryMs };
+}
+
+/** fetch hides why in its cause. */
+function reasonOf(error: unknown): string {
+  const { message, cause } = error as { message?: unknown; cause?: { message?: unknown; code?: unknown } };
+  return String(cause?.code ?? cause?.message ?? message);
+}
