@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { withCommonFlags } from './connection-flags.ts';
 import type { CliContext } from './context.ts';
 import { addCodebaseCommands } from './commands/codebase.ts';
+import { addConnectCommand } from './commands/connect.ts';
 import { addContentCommands } from './commands/content.ts';
 import { addParkedCommands } from './commands/parked.ts';
 import { addSourceCommands } from './commands/source.ts';
@@ -12,8 +13,8 @@ import { addTailCommand } from './commands/tail.ts';
 const EXAMPLES = `
 Examples:
   tekai up                                       start the engine here, with everything it needs
-  tekai source add https://gitlab.example.com    make a GitLab known; asks for its token
-  tekai codebase add gitlab.example.com team/app follow a project of it
+  tekai connect https://gitlab.example.com       make a GitLab known, choose groups, wait until they can be read
+  tekai codebase add gitlab.example.com team/app follow one more project of it
   tekai ls app src                               what is in a folder, now
   tekai cat app README.md --at 2026-01-31T12:00:00Z
   tekai tail app                                 what happens, as it happens
@@ -42,6 +43,7 @@ export function createProgram(context: CliContext): Command {
     .option('--once', 'end after the show').option('--repo <path>', 'show this repository')
     .description('see it work: a simulated GitLab, an engine, and a real push')
     .action(async (_words: string[], _flags: object, command: Command) => { context.exitCode = await options.demo(wordsBehind(command, options.argv)); });
+  addConnectCommand(program, context);
   addSourceCommands(program, context);
   addCodebaseCommands(program, context);
   addSyncCommand(program, context);
