@@ -42,14 +42,14 @@ export interface Gitlab {
   remote(projectPath: string): string;
 }
 
-export async function startSystem(options: { services?: readonly string[]; webhookToken?: string; signingToken?: string } = {}): Promise<System> {
+export async function startSystem(options: { services?: readonly string[]; webhookToken?: string; signingToken?: string; port?: number; env?: Readonly<Record<string, string>> } = {}): Promise<System> {
   const folder = await mkdtemp(path.join(tmpdir(), 'tekai-e2e-'));
   const database = await freshDatabase();
   const simulator = run(path.join(ROOT, 'infra/gitlab-simulator/main.ts'), ['--port', '0', '--dir', path.join(folder, 'gitlab')], {});
   const ready = JSON.parse(await firstLine(simulator)) as { url: string; token: string; adminToken: string };
   const gitlab = gitlabOf(ready);
   const stateDir = path.join(folder, 'state');
-  const ports = [await freePort(), await freePort()];
+  const ports = [options.port ?? await freePort(), await freePort()];
   const url = `http://127.0.0.1:${ports[0]}`;
   const engines = new Set<ChildProcess>();
   const printed: string[] = [];
@@ -62,7 +62,7 @@ export async function startSystem(options: { services?: readonly string[]; webho
     log: () => printed.join(''),
 
     async startEngine(names = []) {
-      const env = { TEKAI_STATE_DIR: stateDir, TEKAI_PORT: String(ports[0]), TEKAI_INTERNAL_PORT: String(ports[1]), TEKAI_DATABASE_URL: database.url, TEKAI_LOG_LEVEL: 'info' };
+      const env = { TEKAI_STATE_DIR: stateDir, TEKAI_PORT: String(ports[0]), TEKAI_INTERNAL_PORT: String(ports[1]), TEKAI_DATABASE_URL: database.url, TEKAI_LOG_LEVEL: 'info', ...options.env };
       const isExtra = engines.size > 0;
       const child = run(path.join(ROOT, 'services/main.ts'), ['up', ...names], isExtra ? { ...env, TEKAI_PORT: '0', TEKAI_INTERNAL_PORT: '0', TEKAI_PUBLIC_URL: url } : env);
       engines.add(child);
