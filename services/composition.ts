@@ -25,6 +25,7 @@ import type { RunningService } from '#shared/runtime/service.ts';
 import type { Settings } from '#shared/runtime/settings.ts';
 import { loadOrCreateKey } from '#shared/secrets/key-file.ts';
 import { createPostgresSecretVault, secretKeyIds } from '#shared/secrets/postgres-secret-vault.ts';
+import { createPostgresSourceChecks } from '#shared/sources/postgres-source-checks.ts';
 import { createPostgresSourceRegistry } from '#shared/sources/postgres-source-registry.ts';
 import { start as startFetcher } from './fetcher/service.ts';
 import { start as startIngress } from './ingress/service.ts';
@@ -119,6 +120,7 @@ async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pi
   const key = await loadOrCreateKey(settings.stateDir, { keyIdsInUse: () => secretKeyIds(pools.work) });
   const vault = createPostgresSecretVault({ pool: pools.work, key });
   const sources = createPostgresSourceRegistry({ pool: pools.work, vault });
+  const checks = createPostgresSourceChecks({ pool: pools.work });
   const openGitLab = createGitbeakerOpener();
   const transport = createGitCliTransport({ directory: in_('git-caches') });
   const query = createQuery(pools.work);
@@ -134,8 +136,8 @@ async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pi
   return {
     door, metrics,
     services: {
-      ingress: () => startIngress({ log, query, sources, vault, openGitLab, bus, door, access, logger, metrics, now, sleep }, { spoolDirectory: in_('spool'), spoolBytesMax: SPOOL_BYTES_MAX, publicUrl }),
-      scheduler: () => startScheduler({ log, sources, openGitLab, publicUrl, bus, now }, { concurrency: CONCURRENCY.scheduler }),
+      ingress: () => startIngress({ log, query, sources, checks, vault, openGitLab, bus, door, access, logger, metrics, now, sleep }, { spoolDirectory: in_('spool'), spoolBytesMax: SPOOL_BYTES_MAX, publicUrl }),
+      scheduler: () => startScheduler({ log, sources, checks, openGitLab, publicUrl, bus, logger, now, sleep }, { concurrency: CONCURRENCY.scheduler }),
       fetcher: async () => {
         // What a killed fetcher was packing is of no use to anybody.
         await rm(in_('work'), { recursive: true, force: true });
@@ -145,7 +147,7 @@ async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pi
       'storage-writer': () => startStorageWriter({ log, bus, blobs, index, reader, now }, { concurrency: CONCURRENCY['storage-writer'] }),
       projector: () => startProjector({ log, pool: pools.work, projected, logger, sleep }),
       notifier: () => startNotifier({ log, store, query, bus, projected, door, access, logger, now }),
-      'query-api': () => startQueryApi({ store, log, index: readIndex, reader, bus, door, access }),
+      'query-api': () => startQueryApi({ store, log, index: readIndex, reader, bus, checks, door, access }),
     },
   };
 }

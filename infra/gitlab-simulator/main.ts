@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 
 import { startSimulator, type SimulatorOptions } from './server.ts';
 
-const USAGE = 'usage: main.js --dir <folder> [--port 0] [--host 127.0.0.1] [--admin-token X] [--root-token X] [--external-url U] [--gitlab-version V] [--tls-cert F --tls-key F]';
+const USAGE = 'usage: main.js --dir <folder> [--port 0] [--host 127.0.0.1] [--admin-token X] [--root-token X] [--external-url U] [--gitlab-version V] [--tls-cert F --tls-key F [--tls-client-ca F]]';
 
 function readOptions(): SimulatorOptions {
   const { values } = parseArgs({
@@ -16,12 +16,15 @@ function readOptions(): SimulatorOptions {
       'gitlab-version': { type: 'string' },
       'tls-cert': { type: 'string' },
       'tls-key': { type: 'string' },
+      'tls-client-ca': { type: 'string' },
     },
   });
   const { dir, port, host } = values;
   const [certFile, keyFile] = [values['tls-cert'], values['tls-key']];
   if (dir === undefined || !/^\d+$/.test(port)) throw new Error(USAGE);
   if ((certFile === undefined) !== (keyFile === undefined)) throw new Error(`--tls-cert and --tls-key go together; ${USAGE}`);
+  const clientCaFile = values['tls-client-ca'];
+  if (clientCaFile !== undefined && certFile === undefined) throw new Error(`--tls-client-ca needs --tls-cert; ${USAGE}`);
   const [externalUrl, version] = [values['external-url'], values['gitlab-version']];
   return {
     dir,
@@ -29,7 +32,7 @@ function readOptions(): SimulatorOptions {
     ...(host === undefined ? {} : { host }),
     ...(values['admin-token'] === undefined ? {} : { adminToken: values['admin-token'] }),
     ...(values['root-token'] === undefined ? {} : { rootToken: values['root-token'] }),
-    ...(certFile !== undefined && keyFile !== undefined ? { tls: { certFile, keyFile } } : {}),
+    ...(certFile !== undefined && keyFile !== undefined ? { tls: { certFile, keyFile, ...(clientCaFile === undefined ? {} : { clientCaFile }) } } : {}),
     settings: { ...(externalUrl === undefined ? {} : { externalUrl }), ...(version === undefined ? {} : { version }) },
   };
 }

@@ -25,7 +25,8 @@ export interface SimulatorOptions {
   adminToken?: string;
   /** Secret of root's token on the first start of a folder; made up without it. */
   rootToken?: string;
-  tls?: { certFile: string; keyFile: string };
+  /** With `clientCaFile` only those are let in whose certificate it signed. */
+  tls?: { certFile: string; keyFile: string; clientCaFile?: string };
   settings?: Partial<Omit<Settings, 'id'>>;
 }
 
@@ -113,7 +114,9 @@ function createInstance(own: { state: State; dir: string; adminToken: string; ur
 function createServer(options: SimulatorOptions, answer: http.RequestListener): http.Server {
   const settings = { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0, headersTimeout: 60_000, maxHeaderSize: 64 * 1024 };
   if (!options.tls) return http.createServer(settings, answer);
-  return https.createServer({ ...settings, cert: fs.readFileSync(options.tls.certFile), key: fs.readFileSync(options.tls.keyFile) }, answer);
+  const { certFile, keyFile, clientCaFile } = options.tls;
+  const client = clientCaFile === undefined ? {} : { ca: fs.readFileSync(clientCaFile), requestCert: true, rejectUnauthorized: true };
+  return https.createServer({ ...settings, ...client, cert: fs.readFileSync(certFile), key: fs.readFileSync(keyFile) }, answer);
 }
 
 function listen(server: http.Server, options: SimulatorOptions): Promise<void> {

@@ -2,14 +2,30 @@ import { z } from 'zod';
 import { gitlabProjectId, refName, sourceId } from '../brand.ts';
 import { followedRefs } from '../events/codebase-registered.ts';
 
-/** `POST /v1/sources` */
-export const registerSource = z.strictObject({
-  name: z.string().min(1).max(200).regex(/^[^\u0000-\u001f\u007f]*$/, 'no control characters').optional(),
+/** How to reach a GitLab, and be let in. */
+const sourceAccess = {
   baseUrl: z.url({ protocol: /^https?$/ }).max(2_000).transform((url) => url.replace(/\/+$/, '')),
   /** A GitLab access token; never returned. */
   token: z.string().min(1).max(1_000),
+  /** Authorities to trust beside the system's. */
   caPem: z.string().max(200_000).optional(),
+  /** For a GitLab that asks who connects. The key has no passphrase; never returned. */
+  clientCertPem: z.string().max(100_000).optional(),
+  clientKeyPem: z.string().max(20_000).optional(),
+  /** May hold a login; never returned. */
   proxyUrl: z.url({ protocol: /^https?$/ }).max(2_000).optional(),
+};
+
+/** `POST /v1/source-checks`: registers nothing. */
+export const checkSource = z.strictObject(sourceAccess);
+export type CheckSource = z.infer<typeof checkSource>;
+
+/** `POST /v1/sources` */
+export const registerSource = z.strictObject({
+  name: z.string().min(1).max(200).regex(/^[^\u0000-\u001f\u007f]*$/, 'no control characters').optional(),
+  ...sourceAccess,
+  /** Registered also when GitLab cannot be reached now. A token that GitLab refuses is never taken. */
+  acceptUnreachable: z.boolean().optional(),
   /** Secrets of webhooks that exist already; made at random when absent. */
   webhookToken: z.string().min(16).max(500).optional(),
   signingToken: z.string().regex(/^whsec_[A-Za-z0-9+/]{43}=$/, 'whsec_ and 32 bytes in base64').optional(),

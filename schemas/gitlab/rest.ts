@@ -40,6 +40,36 @@ export const restHook = z.looseObject({
   alert_status: z.string().nullish(),
 });
 
+/** GET /personal_access_tokens/self (15.5): personal, project and group tokens. `expires_at` is a day; null is for ever. */
+export const restTokenSelf = z.looseObject({
+  name: z.string().nullish(),
+  scopes: z.array(z.string().max(200)).max(200),
+  expires_at: z.string().max(40).nullish(),
+});
+
+/** GET /user. `is_admin` stands there only for administrators, `bot` since 13.x. */
+export const restCurrentUser = z.looseObject({ username: z.string().min(1).max(300), is_admin: z.boolean().nullish(), bot: z.boolean().nullish() });
+
+/** An entry of GET /groups */
+export const restGroup = z.looseObject({ id: z.int().min(1), full_path: z.string().min(1), name: z.string(), visibility: z.string().min(1) });
+
+const restAccess = z.looseObject({ access_level: z.int() }).nullish();
+
+/** An entry of GET /projects and GET /groups/:id/projects. `statistics` only where asked for, and not below groups. */
+export const restListedProject = z.looseObject({
+  id: gitlabProjectId,
+  path_with_namespace: z.string().min(1),
+  name: z.string(),
+  archived: z.boolean().nullish(),
+  empty_repo: z.boolean().nullish(),
+  last_activity_at: z.string().nullish(),
+  default_branch: z.string().min(1).nullish(),
+  visibility: z.string().min(1),
+  repository_access_level: z.string().nullish(),
+  statistics: z.looseObject({ repository_size: z.int().min(0).nullish() }).nullish(),
+  permissions: z.looseObject({ project_access: restAccess, group_access: restAccess }).nullish(),
+});
+
 /** A refusal in GitLab's own words: `{"message": …}`, `{"error": …}` or `{"error", "error_description", "scope"}`. */
 export const restRefusal = z.union([
   z.looseObject({ error: z.string(), error_description: z.string().optional() }),

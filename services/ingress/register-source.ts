@@ -8,38 +8,64 @@ import type { EventLog } from '#shared/log/event-log.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import type { SecretVault } from '#shared/secrets/secret-vault.ts';
+import { checkSource, type CheckSourceDeps } from '#shared/sources/check-source.ts';
+import type { SourceChecks } from '#shared/sources/source-checks.ts';
 import type { SourceRegistry } from '#shared/sources/source-directory.ts';
+import { accessOf } from './source-access.ts';
 
 export interface CommandContext { readonly actor: Actor; readonly key: string }
 
-export interface RegisterSourceDeps {
+export interface RegisterSourceDeps extends CheckSourceDeps {
   readonly log: Pick<EventLog, 'append' | 'readStream'>;
   readonly sources: Pick<SourceRegistry, 'save'>;
+  readonly checks: Pick<SourceChecks, 'keep'>;
   readonly vault: Pick<SecretVault, 'digest'>;
-  now(): Date;
 }
 
-/** A GitLab becomes known. Settings and secrets first, then the fact: what no fact names is used by nobody. @throws Problem | Unavailable */
+/**
+ * A GitLab becomes known, once it took the token. Settings and secrets first, then the fact: what no fact names is used by
+ * nobody. @throws Problem | Unavailable
+ */
 export async function onRegisterSource(deps: RegisterSourceDeps, body: RegisterSource, { actor, key }: CommandContext): Promise<SourceId> {
   const source = sourceIdOf(actor.id, key);
   const digest = deps.vault.digest(JSON.stringify(body));
   const name = body.name ?? new URL(body.baseUrl).host;
+  const before = await registeredBy(deps, source);
+  if (before !== undefined && before !== digest) throw keyReused(key);
+  // The same command again is answered the same, whatever GitLab says by now.
+  if (before !== undefined) return source;
+
+  const access = accessOf(body);
+  const check = await checkSource(deps, access);
+  if (check.state === 'refused') throw new Problem(422, 'source-refused', check.detail, { errors: [{ pointer: '/token', detail: 'refused by GitLab' }] });
+  if (check.state === 'unreachable' && body.acceptUnreachable !== true) {
+    throw new Problem(422, 'source-unreachable', `${check.detail} To register it all the same, send "acceptUnreachable": true.`, { errors: check.advice.slice(0, 1).map(({ code }) => ({ pointer: POINTERS[code] ?? '/baseUrl', detail: code })) });
+  }
   const isSaved = await deps.sources.save({
-    sourceId: source, name, baseUrl: body.baseUrl, caPem: body.caPem ?? null, token: body.token, proxyUrl: body.proxyUrl ?? null, digest,
+    sourceId: source, name, baseUrl: body.baseUrl, caPem: body.caPem ?? null, token: body.token, proxyUrl: body.proxyUrl ?? null, client: access.client ?? null, digest,
     webhookToken: body.webhookToken ?? randomBytes(32).toString('base64url'),
     signingToken: body.signingToken ?? `whsec_${randomBytes(32).toString('base64')}`,
   });
   if (!isSaved) throw keyReused(key);
+  await deps.checks.keep(source, { check, token: body.token, at: deps.now() });
   const fact = newFact({
     type: 'source.registered', key: source, actor, correlationId: key, causationId: null, time: deps.now(),
     data: { sourceId: source, name, baseUrl: body.baseUrl, command: { id: key, digest } },
   });
   const outcome = await deps.log.append(sourceStream(source), 'noStream', [fact]);
-  if (outcome.kind === 'wrongRevision') {
-    const [first] = await deps.log.readStream(sourceStream(source), { limit: 1 });
-    if ((first as Fact<'source.registered'> | undefined)?.data.command.digest !== digest) throw keyReused(key);
-  }
+  if (outcome.kind === 'wrongRevision' && (await registeredBy(deps, source)) !== digest) throw keyReused(key);
   return source;
+}
+
+/** Which field of the body to look at. */
+const POINTERS: Readonly<Record<string, string>> = {
+  'tls-authority-unknown': '/caPem', 'client-certificate-refused': '/clientCertPem', 'proxy-failed': '/proxyUrl', 'proxy-login': '/proxyUrl',
+};
+
+/** Digest of the command that registered it; undefined when none did. */
+async function registeredBy({ log }: Pick<RegisterSourceDeps, 'log'>, source: SourceId): Promise<string | undefined> {
+  const [first] = await log.readStream(sourceStream(source), { limit: 1 });
+  return (first as Fact<'source.registered'> | undefined)?.data.command.digest;
 }
 
 /** One key, two bodies: one of the two requests is a mistake. */

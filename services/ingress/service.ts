@@ -15,6 +15,7 @@ import { idempotencyKeyOf, parseBody, readJson } from '#shared/runtime/read-body
 import { readRaw } from '#shared/runtime/read-raw.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import type { SecretVault } from '#shared/secrets/secret-vault.ts';
+import type { SourceChecks } from '#shared/sources/source-checks.ts';
 import type { SourceRegistry } from '#shared/sources/source-directory.ts';
 import { createAcceptance, type SpooledArrival } from './acceptance.ts';
 import { createDeliveries, type Deliveries } from './deliveries.ts';
@@ -25,12 +26,14 @@ import { DELIVERY_BYTES_MAX, receiveDelivery } from './receive-delivery.ts';
 import { onRegisterCodebase } from './register-codebase.ts';
 import { onRegisterSource, type CommandContext } from './register-source.ts';
 import { onRequestSync } from './request-sync.ts';
+import { sourceRoutes } from './source-routes.ts';
 import { openSpool } from './spool.ts';
 
 export interface IngressDeps {
   readonly log: Pick<EventLog, 'append' | 'readStream'>;
   readonly query: Query;
   readonly sources: SourceRegistry;
+  readonly checks: Pick<SourceChecks, 'keep'>;
   readonly vault: Pick<SecretVault, 'digest'>;
   readonly openGitLab: OpenGitLab;
   readonly bus: Pick<Bus, 'redrive'>;
@@ -64,9 +67,10 @@ export async function start(deps: IngressDeps, config: IngressConfig): Promise<R
     (request, response) => receiveDelivery({ acceptance, secrets, codebases, metrics, now }, request, response));
   router.use('/v1', onlyWrites(requireAccess(deps.access)), onlyWrites(readJson));
   router.post('/v1/sources', async (request, response) => {
-    const source = await onRegisterSource({ ...deps }, parseBody(registerSource, request.body), contextOf(request, response));
+    const source = await onRegisterSource({ ...deps, publicUrl: config.publicUrl }, parseBody(registerSource, request.body), contextOf(request, response));
     response.status(201).location(`/v1/sources/${source}`).json({ id: source, webhookUrl: `${config.publicUrl}/webhooks/gitlab/${source}` });
   });
+  router.use(sourceRoutes({ ...deps, publicUrl: config.publicUrl }, requireAccess(deps.access)));
   router.post('/v1/codebases', async (request, response) => {
     const { codebaseId: id, cause, isNew } = await onRegisterCodebase(deps, parseBody(registerCodebase, request.body), contextOf(request, response));
     response.status(isNew ? 201 : 200).location(`/v1/codebases/${id}`).json({ id, cause, syncs: `/v1/syncs?cause=${cause}` });

@@ -5,6 +5,7 @@ import type { IndexedFact, SyncView } from '#shared/read-store/read-store.ts';
 import { mapBounded } from '#shared/runtime/map-bounded.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { insideOrThrow, limitOf, textOf } from './codebase-routes.ts';
+import { listSources } from './list-sources.ts';
 import type { QueryApiDeps } from './service.ts';
 
 /** Appends use the same connections: a page of 1,000 facts must not take them all. */
@@ -17,10 +18,10 @@ export function eventRoutes(deps: Deps): Router {
   const { store, epoch } = deps;
   const router = Router();
 
-  router.get('/v1/sources', async (_request, response) => void response.json({ sources: await store.sources() }));
+  router.get('/v1/sources', async (_request, response) => void response.json({ sources: await listSources(deps) }));
 
   router.get('/v1/sources/:id', async (request, response) => {
-    const source = (await store.sources()).find((one) => one.id === request.params['id']);
+    const source = (await listSources(deps)).find((one) => one.id === request.params['id']);
     if (source === undefined) throw new Problem(404, 'source-unknown', 'There is no source of this id. GET /v1/sources lists them.');
     response.json(source);
   });

@@ -7,6 +7,7 @@ import type { ReadStore } from '#shared/read-store/read-store.ts';
 import { requireAccess, type Access } from '#shared/runtime/access.ts';
 import type { HttpDoor } from '#shared/runtime/http-door.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
+import type { SourceChecks } from '#shared/sources/source-checks.ts';
 import { codebaseRoutes, contentRoutes } from './codebase-routes.ts';
 import { eventRoutes } from './event-routes.ts';
 
@@ -16,6 +17,7 @@ export interface QueryApiDeps {
   readonly index: Pick<ObjectIndexReader, 'findings'>;
   readonly reader: ObjectReader;
   readonly bus: Pick<Bus, 'parked'>;
+  readonly checks: Pick<SourceChecks, 'kept'>;
   readonly door: HttpDoor;
   readonly access: Access;
 }

@@ -47,6 +47,7 @@ function createWorld() {
   const sleep = (ms: number, signal: AbortSignal) => delay(Math.min(ms, 3), undefined, { signal }).catch(() => undefined);
   const startScheduler = () => start({
     log, publicUrl: 'http://here', now: () => new Date(), openGitLab: () => fake,
+    checks: { claimDue: async () => undefined, keep: async () => undefined }, logger: createLogger('silent'), sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => undefined),
     bus: createLogBus({ log, store, logger: createLogger('silent'), now: () => new Date(), sleep }),
     sources: {
       access: async () => ({ baseUrl: 'http://gitlab', token: 't', caPem: undefined, proxyUrl: undefined }),

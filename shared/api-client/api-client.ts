@@ -1,11 +1,13 @@
 import type { z } from 'zod';
 import { codebaseDetail, codebasePage, codebaseRegistered, refList, versionList, type CodebaseAnswer, type CodebaseDetail, type CodebaseSummary, type RefList, type VersionList } from '#schemas/api/codebases.ts';
 import { treePage, type TreePage } from '#schemas/api/content.ts';
-import { gitlabGroupPage, gitlabProjectPage, manualHook, sourceCheck, type GitlabGroup, type GitlabProject, type ManualHook, type SourceCheck } from '#schemas/api/connecting.ts';
 import { eventPage, parkedList, redriven, type EventPage, type ParkedAnswer, type Redriven } from '#schemas/api/events.ts';
-import { sourceList, sourceRegistered, type SourceAnswer, type SourceRegisteredAnswer } from '#schemas/api/sources.ts';
+import {
+  gitlabGroupPage, gitlabProjectPage, manualHook, sourceCheck, sourceDetail, sourceList, sourceRegistered,
+  type GitLabGroupPage, type GitLabProjectPage, type ManualHook, type SourceAnswer, type SourceCheck, type SourceRegisteredAnswer,
+} from '#schemas/api/sources.ts';
 import { syncAnswer, syncList, syncRequestedAnswer, type SyncAnswer, type SyncRequestedAnswer } from '#schemas/api/syncs.ts';
-import type { registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
+import type { checkSource, registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
 import { followLive, type LiveMessage, type LiveOptions } from './live.ts';
 import { createRequests } from './requests.ts';
 
@@ -31,13 +33,17 @@ export interface ApiClient {
   readonly url: string;
   sources(): Promise<readonly SourceAnswer[]>;
   addSource(body: z.input<typeof registerSource>): Promise<SourceRegisteredAnswer>;
-  /** What a GitLab allows to a token. Nothing is kept of it. */
-  checkSource(body: SourceAccess): Promise<SourceCheck>;
-  /** The groups that a source's token sees, page by page. */
-  gitlabGroups(source: string, filter?: { search?: string }): AsyncIterable<GitlabGroup>;
-  /** The projects of a group and below it, or all that the token is a member of; newest-active first. */
-  gitlabProjects(source: string, filter?: { group?: string }): AsyncIterable<GitlabProject>;
-  manualHook(source: string): Promise<ManualHook>;
+  source(id: string): Promise<SourceAnswer>;
+  /** What a GitLab says of a credential now; registers nothing. */
+  checkSource(body: z.input<typeof checkSource>): Promise<SourceCheck>;
+  /** The same of a source that is registered. */
+  recheckSource(id: string): Promise<SourceCheck>;
+  /** One page of the groups that the source's token sees, asked of GitLab now. */
+  gitlabGroups(id: string, filter?: { search?: string; after?: string; limit?: number }): Promise<GitLabGroupPage>;
+  /** One page of projects, newest active first; without a group, of those that the token's user is a member of. */
+  gitlabProjects(id: string, filter?: { group?: string | number; after?: string; limit?: number; membership?: boolean }): Promise<GitLabProjectPage>;
+  /** Address and secrets for a webhook made by hand. */
+  manualHook(id: string): Promise<ManualHook>;
   /** All of them, page by page. */
   codebases(): AsyncIterable<CodebaseSummary>;
   codebase(id: string): Promise<CodebaseDetail>;
@@ -57,12 +63,6 @@ export interface ApiClient {
   live(options: LiveOptions): AsyncIterable<LiveMessage>;
 }
 
-/** How a GitLab is reached, before it is a source. */
-export interface SourceAccess {
-  readonly baseUrl: string; readonly token: string;
-  readonly caPem?: string; readonly clientCertPem?: string; readonly clientKeyPem?: string; readonly proxyUrl?: string;
-}
-
 const CODEBASES_A_PAGE = 1_000;
 
 export function createApiClient({ url, token }: { readonly url: string; readonly token: string | undefined }): ApiClient {
@@ -74,24 +74,12 @@ export function createApiClient({ url, token }: { readonly url: string; readonly
     sources: async () => (await ask(sourceList, 'GET', '/v1/sources')).sources,
     addSource: (body) => ask(sourceRegistered, 'POST', '/v1/sources', { body }),
 
+    source: (id) => ask(sourceDetail, 'GET', `/v1/sources/${part(id)}`),
     checkSource: (body) => ask(sourceCheck, 'POST', '/v1/source-checks', { body }),
-    async *gitlabGroups(source, filter = {}) {
-      for (let after: string | undefined; ;) {
-        const page: z.output<typeof gitlabGroupPage> = await ask(gitlabGroupPage, 'GET', `/v1/sources/${part(source)}/gitlab/groups${queryOf({ ...filter, after })}`);
-        yield* page.groups;
-        if (page.next === null) return;
-        after = page.next;
-      }
-    },
-    async *gitlabProjects(source, filter = {}) {
-      for (let after: string | undefined; ;) {
-        const page: z.output<typeof gitlabProjectPage> = await ask(gitlabProjectPage, 'GET', `/v1/sources/${part(source)}/gitlab/projects${queryOf({ ...filter, after })}`);
-        yield* page.projects;
-        if (page.next === null) return;
-        after = page.next;
-      }
-    },
-    manualHook: (source) => ask(manualHook, 'GET', `/v1/sources/${part(source)}/manual-hook`),
+    recheckSource: (id) => ask(sourceCheck, 'GET', `/v1/sources/${part(id)}/check`),
+    gitlabGroups: (id, filter = {}) => ask(gitlabGroupPage, 'GET', `/v1/sources/${part(id)}/gitlab/groups${queryOf(filter)}`),
+    gitlabProjects: (id, filter = {}) => ask(gitlabProjectPage, 'GET', `/v1/sources/${part(id)}/gitlab/projects${queryOf(filter)}`),
+    manualHook: (id) => ask(manualHook, 'GET', `/v1/sources/${part(id)}/manual-hook`),
 
     async *codebases() {
       let next: string | null = `/v1/codebases?limit=${CODEBASES_A_PAGE}`;

@@ -3,7 +3,7 @@ import { openGitCache, type GitCache } from './git-cache.ts';
 import { secretsByDefault, type GitProgram } from './git-command.ts';
 import { createGitCommitObjects } from './git-commit-objects.ts';
 import { faultOf, fetchCommit, type FetchBounds, type FetchDeps, type FetchFailure } from './git-fetch.ts';
-import { gitRemoteOf } from './git-remote.ts';
+import { gitRemoteOf, removeClientFiles } from './git-remote.ts';
 import type { GitTransport, OpenCommit, Opened } from './git-transport.ts';
 import { createKeyedSlots } from './slots.ts';
 
@@ -40,8 +40,12 @@ export function createGitCliTransport(options: GitCliTransportOptions): GitTrans
   const caches = createKeyedSlots(1);
   const origins = createKeyedSlots(FETCHES_PER_ORIGIN_MAX);
 
+  let isSwept = false;
+
   return {
     async open(request) {
+      if (!isSwept) removeClientFiles(options.directory);
+      isSwept = true;
       const remote = gitRemoteOf(request.access, request.url, options.directory);
       const folder = join(options.directory, `${request.codebaseId}-${request.objectFormat}`);
       const release = await caches.take(folder, request.signal);

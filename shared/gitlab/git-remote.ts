@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, renameSync, writeFileSync, existsSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GitSetting } from './git-command.ts';
-import type { GitLabAccess } from './gitlab.ts';
+import type { ClientCertificate, GitLabAccess } from './gitlab.ts';
 import { basicOf, redactionOf, type Redact } from './redact.ts';
 import { trustedAuthorities } from './trusted-authorities.ts';
 
@@ -33,6 +33,7 @@ export function gitRemoteOf(access: GitLabAccess, url: string, authoritiesDirect
     ['credential.helper', ''],
   ];
   if (access.caPem !== undefined) settings.push(['http.sslCAInfo', authoritiesFile(authoritiesDirectory, access.caPem)]);
+  if (access.client !== undefined) settings.push(...clientSettings(authoritiesDirectory, access.client));
   return { dependency: `gitlab ${origin}`, origin, protocol: protocol.slice(0, -1), settings, redact: redactionOf(access) };
 }
 
@@ -46,4 +47,27 @@ function authoritiesFile(directory: string, caPem: string): string {
   writeFileSync(`${path}.new`, bundle);
   renameSync(`${path}.new`, path);
   return path;
+}
+
+/** curl reads a key from a file only. For us alone to read, named by its content, written again after a start. */
+function clientSettings(directory: string, { certPem, keyPem }: ClientCertificate): GitSetting[] {
+  const name = createHash('sha256').update(JSON.stringify([certPem, keyPem])).digest('hex').slice(0, 16);
+  const file = (kind: string, content: string) => {
+    const path = join(directory, `${CLIENT_FILE}${name}.${kind}.pem`);
+    if (existsSync(path)) return path;
+    mkdirSync(directory, { recursive: true });
+    rmSync(`${path}.new`, { force: true });
+    writeFileSync(`${path}.new`, content, { mode: 0o600, flag: 'wx' });
+    renameSync(`${path}.new`, path);
+    return path;
+  };
+  return [['http.sslCert', file('certificate', certPem)], ['http.sslKey', file('key', keyPem)]];
+}
+
+const CLIENT_FILE = 'client-';
+
+/** Keys of sources that are gone or changed must not lie about: at start all go, and those in use come again. */
+export function removeClientFiles(directory: string): void {
+  if (!existsSync(directory)) return;
+  for (const name of readdirSync(directory)) if (name.startsWith(CLIENT_FILE)) rmSync(join(directory, name), { force: true });
 }

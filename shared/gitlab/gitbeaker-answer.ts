@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici';
 import { restRefusal } from '#schemas/gitlab/rest.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import type { Redact } from './redact.ts';
+import { Unreachable } from './unreachable.ts';
 
 /** One answer, read to its end. JSON is parsed; any other body stays the bytes that came (gitlab.md 8.4). */
 export interface RestAnswer {
@@ -74,7 +75,9 @@ export function faultOf(dependency: string, answer: RestAnswer, when: AnswerTime
   const wait = retryAfterMs(answer, when);
   const options = wait === undefined ? {} : { retryAfterMs: wait };
   if (status >= 500 || status === 408) return new Unavailable(dependency, `answered ${status}`, options);
-  if (status === 407) return new Unavailable(dependency, 'the proxy wants a login (407); look at the proxy URL of the source');
+  if (status === 407) return new Unreachable(dependency, 'the proxy wants a login (407); look at the proxy URL of the source', 'proxy-login');
+  // What nginx says, in HTML, to who shows no certificate or one that it does not know.
+  if (status === 400 && !isJson(answer) && /SSL certificate/i.test(answer.bytes.toString('latin1'))) return new Unreachable(dependency, 'answered 400: it wants a client certificate', 'client-certificate');
 
   const detail = refusalDetail(answer);
   if (status < 400 || detail === undefined) {

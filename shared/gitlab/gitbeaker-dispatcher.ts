@@ -13,7 +13,8 @@ export interface DispatcherBounds {
 export function createGitbeakerDispatcher(access: GitLabAccess, bounds: DispatcherBounds): Dispatcher {
   const tls = access.caPem === undefined ? {} : { ca: trustedAuthorities(access.caPem) };
   const patience = { headersTimeout: bounds.idleMs, bodyTimeout: bounds.idleMs, connectTimeout: bounds.connectMs };
-  const connect = { ...tls, timeout: bounds.connectMs };
+  const client = access.client === undefined ? {} : { cert: access.client.certPem, key: access.client.keyPem };
+  const connect = { ...tls, ...client, timeout: bounds.connectMs };
   if (access.proxyUrl === undefined) return new Agent({ ...patience, connect });
 
   return new ProxyAgent({
@@ -22,6 +23,7 @@ export function createGitbeakerDispatcher(access: GitLabAccess, bounds: Dispatch
     // As curl does it: plain http is forwarded, https goes through a tunnel; many proxies refuse CONNECT to port 80.
     proxyTunnel: false,
     requestTls: connect,
-    proxyTls: connect,
+    // Who we are is GitLab's to ask, not the proxy's.
+    proxyTls: { ...tls, timeout: bounds.connectMs },
   });
 }

@@ -1,15 +1,16 @@
-import { Branches, Commits, Metadata, ProjectHooks, Projects, Tags } from '@gitbeaker/rest';
+import { Branches, Commits, Metadata, PersonalAccessTokens, ProjectHooks, Projects, Tags, Users } from '@gitbeaker/rest';
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type { GitLabProjectId, ObjectId, RefName } from '#schemas/brand.ts';
 import { refName } from '#schemas/brand.ts';
-import { restBranch, restCommit, restHook, restProject, restTag, restVersion } from '#schemas/gitlab/rest.ts';
+import { restBranch, restCommit, restCurrentUser, restGroup, restHook, restListedProject, restProject, restTag, restTokenSelf, restVersion } from '#schemas/gitlab/rest.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { RestRefusal } from './gitbeaker-answer.ts';
 import { createGitbeakerDispatcher, type DispatcherBounds } from './gitbeaker-dispatcher.ts';
+import { groupOf, groupsQuery, listedProjectOf, listPage, projectsAddress } from './gitbeaker-lists.ts';
 import { entriesOf } from './gitbeaker-pages.ts';
 import { createGitbeakerRequester, REQUESTER_BOUNDS, sleepWithTimers, type RequesterBounds } from './gitbeaker-requester.ts';
-import { GitLabRequestError, type Answer, type GitLab, type GitLabAccess, type GitLabHook, type GitLabProject, type OpenGitLab, type RefHead, type WantedHook } from './gitlab.ts';
+import { GitLabRequestError, type Answer, type CurrentUser, type GitLab, type GitLabAccess, type GitLabHook, type GitLabProject, type OpenGitLab, type RefHead, type TokenSelf, type WantedHook } from './gitlab.ts';
 import { redactionOf } from './redact.ts';
 import { createSlots } from './slots.ts';
 
@@ -43,7 +44,7 @@ const HOOK_FLAGS = {
 export function createGitbeakerOpener(options: GitbeakerOptions = {}): OpenGitLab {
   const opened = new Map<string, GitLab>();
   return (access) => {
-    const key = createHash('sha256').update(JSON.stringify([access.baseUrl, access.token, access.caPem, access.proxyUrl])).digest('hex');
+    const key = createHash('sha256').update(JSON.stringify([access.baseUrl, access.token, access.caPem, access.proxyUrl, access.client?.certPem, access.client?.keyPem])).digest('hex');
     const known = opened.get(key);
     if (known) return known;
 
@@ -71,6 +72,7 @@ export function createGitbeakerGitLab(access: GitLabAccess, options: GitbeakerOp
     dispatcher: createGitbeakerDispatcher(access, bounds),
     slots: createSlots(REQUESTS_IN_FLIGHT_MAX),
     redact: redactionOf(access),
+    hasProxy: access.proxyUrl !== undefined,
     bounds,
     now: options.now ?? (() => new Date()),
     random: options.random ?? Math.random,
@@ -82,9 +84,16 @@ export function createGitbeakerGitLab(access: GitLabAccess, options: GitbeakerOp
     dependency,
     metadata: new Metadata(resource), projects: new Projects(resource), branches: new Branches(resource),
     tags: new Tags(resource), commits: new Commits(resource), hooks: new ProjectHooks(resource),
+    tokens: new PersonalAccessTokens(resource), users: new Users(resource),
   };
   return {
     version: () => versionOf(api),
+    tokenSelf: () => tokenSelfOf(api),
+    currentUser: () => currentUserOf(api),
+    groups: (asked) => answerTo('list the groups', () =>
+      listPage({ ...listOf(api), endpoint: 'groups', query: groupsQuery(asked), after: asked.after, limit: asked.limit }, (entry) => groupOf(parsed(api, restGroup, entry)))),
+    projects: (asked) => answerTo(asked.group === undefined ? 'list the projects' : `list the projects of group ${asked.group}`, () =>
+      listPage({ ...listOf(api), ...projectsAddress(asked), after: asked.after, limit: asked.limit }, (entry) => listedProjectOf(parsed(api, restListedProject, entry)))),
     project: (idOrPath) => projectOf(api, idOrPath),
     head: (project, ref) => headOf(api, project, ref),
     heads: (project, wanted) => headsOf(api, project, wanted),
@@ -104,6 +113,27 @@ interface Api {
   readonly tags: Tags;
   readonly commits: Commits;
   readonly hooks: ProjectHooks;
+  readonly tokens: PersonalAccessTokens;
+  readonly users: Users;
+}
+
+/** Of a resource whose endpoints begin at the root of the API. */
+const listOf = (api: Api) => ({ dependency: api.dependency, requester: api.projects.requester });
+
+async function tokenSelfOf(api: Api): Promise<Answer<TokenSelf | null>> {
+  try {
+    const answer = await answerTo('have the token tell of itself', async () => parsed(api, restTokenSelf, (await api.tokens.requester.get('personal_access_tokens/self')).body));
+    return mapped(answer, ({ name, scopes, expires_at: expiresAt }) => ({ name: name ?? null, scopes, expiresAt: expiresAt ?? null }));
+  } catch (fault) {
+    // "This endpoint requires token type to be a personal access token": it lives, and is an OAuth token.
+    if (fault instanceof GitLabRequestError && fault.status === 400) return { kind: 'ok', value: null };
+    throw fault;
+  }
+}
+
+async function currentUserOf(api: Api): Promise<Answer<CurrentUser>> {
+  const answer = await answerTo('ask whose token it is', async () => parsed(api, restCurrentUser, (await api.users.requester.get('user')).body));
+  return mapped(answer, (user) => ({ username: user.username, isAdmin: user.is_admin === true, isBot: user.bot === true }));
 }
 
 async function versionOf(api: Api): Promise<Answer<string>> {

@@ -39,7 +39,8 @@ export async function* entriesOf(list: PagedList): AsyncGenerator<unknown> {
   throw new Unavailable(list.dependency, `${list.endpoint} has more than ${PAGES_MAX} pages`);
 }
 
-function nextQuery(headers: Record<string, string>): Record<string, string> | undefined {
+/** The query of the page after this one, as its Link names it. */
+export function nextQuery(headers: Record<string, string>): Record<string, string> | undefined {
   for (const link of (headers[LINK_HEADER] ?? '').split(/,\s*(?=<)/)) {
     const target = /^<([^>]*)>\s*;.*\brel="?next"?/i.exec(link.trim())?.[1];
     if (target !== undefined) return Object.fromEntries(new URL(target, 'http://unused').searchParams);

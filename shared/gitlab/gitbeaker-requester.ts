@@ -3,8 +3,10 @@ import { createRequesterFn, type FormattedResponse, type RequestOptions, type Re
 import { request, type Dispatcher } from 'undici';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { bodyOf, faultOf, readAnswer, type RestAnswer } from './gitbeaker-answer.ts';
+import { isLasting, obstacleOf } from './gitbeaker-obstacle.ts';
 import type { Redact } from './redact.ts';
 import type { Slots } from './slots.ts';
+import { Unreachable } from './unreachable.ts';
 
 export interface RequesterBounds {
   /** One call with its tries, its waits and its place in the queue: GitLab's own requests end after 60 s. */
@@ -25,6 +27,7 @@ export interface RequesterDeps {
   readonly dispatcher: Dispatcher;
   readonly slots: Slots;
   readonly redact: Redact;
+  readonly hasProxy: boolean;
   readonly bounds: RequesterBounds;
   now(): Date;
   random(): number;
@@ -67,7 +70,7 @@ async function askWithPatience(deps: RequesterDeps, endpoint: string, options: R
     const fault = await askOnce(deps, endpoint, options, signal).catch((cause: unknown) => asUnavailable(deps, cause, signal));
     if (!(fault instanceof Error)) return fault;
 
-    const mayRetry = fault instanceof Unavailable && (options.method ?? 'GET') === 'GET' && tries < bounds.triesMax && !signal.aborted;
+    const mayRetry = fault instanceof Unavailable && !(fault instanceof Unreachable && isLasting(fault.obstacle)) && (options.method ?? 'GET') === 'GET' && tries < bounds.triesMax && !signal.aborted;
     const waitMs = (fault instanceof Unavailable ? fault.retryAfterMs : undefined) ?? BACKOFF_MS * 2 ** (tries - 1) * (0.5 + deps.random());
     if (!mayRetry || waitMs > waitMsLeft) throw fault;
     waitMsLeft -= waitMs;
@@ -135,8 +138,9 @@ function addressOf(endpoint: string, options: RequestOptions): URL {
 /** Whatever undici or a socket throws, as the dependency being away; our own errors as they are. */
 function asUnavailable(deps: RequesterDeps, cause: unknown, signal: AbortSignal): Error {
   if (cause instanceof Unavailable) return cause;
-  if (signal.aborted) return new Unavailable(deps.dependency, `no answer within ${deps.bounds.totalMs} ms`);
-  const { code, message } = cause as { code?: string; message?: string };
+  if (signal.aborted) return new Unreachable(deps.dependency, `no answer within ${deps.bounds.totalMs} ms`, 'timeout');
+  const { code = '', message = '' } = cause as { code?: string; message?: string };
+  const obstacle = obstacleOf({ code, message, hasProxy: deps.hasProxy });
   // No cause attached: what undici throws can hold the request, and with it the token.
-  return new Unavailable(deps.dependency, deps.redact([code, message].filter(Boolean).join(': ') || 'the connection failed'));
+  return new Unreachable(deps.dependency, deps.redact([code, message].filter(Boolean).join(': ') || 'the connection failed'), obstacle);
 }

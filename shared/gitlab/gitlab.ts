@@ -1,4 +1,5 @@
 import type { GitLabProjectId, GitObjectFormat, ObjectId, RefName } from '#schemas/brand.ts';
+import type { GitLabGroup, GroupsAsked, ListedProject, ListPage, ProjectsAsked } from './list-pages.ts';
 
 /** How to reach one GitLab: the same for REST and git. */
 export interface GitLabAccess {
@@ -7,7 +8,23 @@ export interface GitLabAccess {
   /** PEM of the authorities to trust beside the system's. */
   readonly caPem: string | undefined;
   readonly proxyUrl: string | undefined;
+  /** For a GitLab that asks who connects: shown to it, never to the proxy. */
+  readonly client?: ClientCertificate | undefined;
 }
+
+/** A certificate, with what stands between it and its authority, and its key without a passphrase; both PEM. */
+export interface ClientCertificate { readonly certPem: string; readonly keyPem: string }
+
+/** What a token says of itself. */
+export interface TokenSelf {
+  readonly name: string | null;
+  readonly scopes: readonly string[];
+  /** A day, `2027-01-31`; null when it never expires. */
+  readonly expiresAt: string | null;
+}
+
+/** Whose token it is. The name is for the answer at hand: it belongs in no fact and no log line. */
+export interface CurrentUser { readonly username: string; readonly isAdmin: boolean; readonly isBot: boolean }
 
 /**
  * What GitLab said. `absent` is its 404: not there, or not for us to see. `refused` is its 401 or 403.
@@ -63,6 +80,13 @@ export interface GitLabHook {
 /** What we ask of a GitLab over REST. One per source; made by `openGitLab`. */
 export interface GitLab {
   version(): Promise<Answer<string>>;
+  /** Null when the token lives and is of a kind that does not tell: OAuth. Any scope may ask. */
+  tokenSelf(): Promise<Answer<TokenSelf | null>>;
+  currentUser(): Promise<Answer<CurrentUser>>;
+  /** One page of the groups that the token's user is in (an administrator: all), subgroups too, oldest first. */
+  groups(asked: GroupsAsked): Promise<Answer<ListPage<GitLabGroup>>>;
+  /** One page of the projects of a group or of all that is seen, newest active first. */
+  projects(asked: ProjectsAsked): Promise<Answer<ListPage<ListedProject>>>;
   project(idOrPath: GitLabProjectId | string): Promise<Answer<GitLabProject>>;
   /** Where a branch, or a tag peeled to its commit, points now. */
   head(project: GitLabProjectId, ref: RefName): Promise<Answer<ObjectId>>;

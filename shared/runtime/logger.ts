@@ -13,7 +13,7 @@ export function createLogger(level: string, bindings: Record<string, unknown> = 
   });
 }
 
-const SECRET_NAME = /(?:tokens?|passwords?|secrets?|authorization|cookie|capem)$/i;
+const SECRET_NAME = /(?:tokens?|passwords?|secrets?|authorization|cookie|pem|proxyurl)$/i;
 /** Nothing that is worth a log line is deeper; also what ends a cycle. */
 const DEPTH_MAX = 8;
 

@@ -2,19 +2,18 @@ import type { Pool } from 'pg';
 import type { SourceId } from '#schemas/brand.ts';
 import { createQuery } from '#shared/postgres/query.ts';
 import type { SecretVault } from '#shared/secrets/secret-vault.ts';
-import type { SourceRegistry, SourceSettings } from './source-directory.ts';
+import type { SourceRegistry } from './source-directory.ts';
 
-interface Row { source_id: SourceId; name: string; base_url: string; ca_pem: string | null; digest: string }
+interface Row { source_id: SourceId; name: string; base_url: string; ca_pem: string | null; client_cert_pem: string | null; digest: string }
 
-const secretName = (source: SourceId, what: 'gitlab-token' | 'proxy-url' | 'webhook-token' | 'signing-token') => `source/${source}/${what}`;
+const secretName = (source: SourceId, what: 'gitlab-token' | 'proxy-url' | 'client-key' | 'webhook-token' | 'signing-token') => `source/${source}/${what}`;
 
 /** Settings in ingress's table `sources`, everything secret in the vault. */
 export function createPostgresSourceRegistry({ pool, vault }: { readonly pool: Pool; readonly vault: SecretVault }): SourceRegistry {
   const query = createQuery(pool);
 
-  async function settings(source: SourceId): Promise<SourceSettings | undefined> {
-    const [row] = await query<Row>('select * from sources where source_id = $1', [source]);
-    return row === undefined ? undefined : { sourceId: row.source_id, name: row.name, baseUrl: row.base_url, caPem: row.ca_pem };
+  async function rowOf(source: SourceId): Promise<Row | undefined> {
+    return (await query<Row>('select * from sources where source_id = $1', [source]))[0];
   }
 
   // The same command again, after a crash: what was made at random the first time stays, for GitLab may know it already.
@@ -23,12 +22,19 @@ export function createPostgresSourceRegistry({ pool, vault }: { readonly pool: P
   }
 
   return {
-    settings,
+    async settings(source) {
+      const row = await rowOf(source);
+      return row === undefined ? undefined : { sourceId: row.source_id, name: row.name, baseUrl: row.base_url, caPem: row.ca_pem };
+    },
 
     async access(source) {
-      const [found, token, proxyUrl] = await Promise.all([settings(source), vault.get(secretName(source, 'gitlab-token')), vault.get(secretName(source, 'proxy-url'))]);
-      if (found === undefined || token === undefined) return undefined;
-      return { baseUrl: found.baseUrl, token, caPem: found.caPem ?? undefined, proxyUrl };
+      const secret = (what: Parameters<typeof secretName>[1]) => vault.get(secretName(source, what));
+      const [row, token, proxyUrl, keyPem] = await Promise.all([rowOf(source), secret('gitlab-token'), secret('proxy-url'), secret('client-key')]);
+      if (row === undefined || token === undefined) return undefined;
+      const { client_cert_pem: certPem } = row;
+      // Without its key nobody is let in: better not to ask than to be refused for another reason.
+      if (certPem !== null && keyPem === undefined) return undefined;
+      return { baseUrl: row.base_url, token, caPem: row.ca_pem ?? undefined, proxyUrl, client: certPem === null || keyPem === undefined ? undefined : { certPem, keyPem } };
     },
 
     async webhookSecrets(source) {
@@ -39,12 +45,13 @@ export function createPostgresSourceRegistry({ pool, vault }: { readonly pool: P
 
     async save(source) {
       const [row] = await query<Row>(
-        `insert into sources (source_id, name, base_url, ca_pem, digest) values ($1, $2, $3, $4, $5)
+        `insert into sources (source_id, name, base_url, ca_pem, client_cert_pem, digest) values ($1, $2, $3, $4, $5, $6)
          on conflict (source_id) do update set source_id = excluded.source_id returning digest`,
-        [source.sourceId, source.name, source.baseUrl, source.caPem, source.digest]);
+        [source.sourceId, source.name, source.baseUrl, source.caPem, source.client?.certPem ?? null, source.digest]);
       if (row?.digest !== source.digest) return false;
       await putOnce(secretName(source.sourceId, 'gitlab-token'), source.token);
       if (source.proxyUrl !== null) await putOnce(secretName(source.sourceId, 'proxy-url'), source.proxyUrl);
+      if (source.client !== null) await putOnce(secretName(source.sourceId, 'client-key'), source.client.keyPem);
       await putOnce(secretName(source.sourceId, 'webhook-token'), source.webhookToken);
       await putOnce(secretName(source.sourceId, 'signing-token'), source.signingToken);
       return true;

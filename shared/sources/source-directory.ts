@@ -1,5 +1,5 @@
 import type { SourceId } from '#schemas/brand.ts';
-import type { GitLabAccess } from '#shared/gitlab/gitlab.ts';
+import type { ClientCertificate, GitLabAccess } from '#shared/gitlab/gitlab.ts';
 
 export interface SourceSettings {
   readonly sourceId: SourceId;
@@ -25,6 +25,7 @@ export interface SourceDirectory {
 export interface NewSource extends SourceSettings {
   readonly token: string;
   readonly proxyUrl: string | null;
+  readonly client: ClientCertificate | null;
   readonly webhookToken: string;
   readonly signingToken: string;
   /** Of the command that made it: the same source is saved again only by the same command. */

@@ -26,8 +26,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {
   if (isStopped) return;
   isStopped = true;
   process.stderr.write('\nStopping: what was made in GitLab is removed first.\n');
-  // Its own group of processes: the engine and the simulator that it started end with it.
-  if (suites?.pid !== undefined) try { process.kill(-suites.pid, 'SIGTERM'); } catch { /* It has ended already. */ }
+  if (suites !== undefined) endGroup(suites);
 });
 
 try {
@@ -37,6 +36,15 @@ try {
   process.exitCode = 1;
 } finally {
   await cleanUp();
+}
+
+/** The suites are a group of processes of their own: what they started ends with them. */
+function endGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGTERM');
+  } catch {
+    // It has ended already.
+  }
 }
 
 async function cleanUp(): Promise<void> {
@@ -106,9 +114,11 @@ async function runSuites(names: readonly string[]): Promise<SuiteResult[]> {
   writeFileSync(remarksFile, '');
   suites = spawn(process.execPath, [
     '--experimental-vm-modules', '--disable-warning=ExperimentalWarning', path.join(ROOT, 'node_modules/jest/bin/jest.js'), '--rootDir', ROOT, '--testMatch', ...names.map((name) => `**/tests/gitlab/${name}.real.ts`),
-    '--json', `--outputFile=${resultFile}`, '--maxWorkers=1', '--testTimeout=300000',
+    '--json', `--outputFile=${resultFile}`, '--maxWorkers=1', '--testTimeout=300000', '--forceExit',
   ], { cwd: ROOT, detached: true, stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, TEST_GITLAB_SCRATCH: JSON.stringify(scratch === undefined ? null : { id: scratch.id, path: scratch.path }), TEST_GITLAB_NOTES: notesFile, TEST_GITLAB_REMARKS: remarksFile } });
   await once(suites, 'exit');
+  // An engine whose test ended early would stay behind.
+  endGroup(suites);
   remarks.push(...readFileSync(remarksFile, 'utf8').split('\n').filter((line) => line !== ''));
   if (!existsSync(resultFile)) { remarks.push('The suites did not come to an end.'); return []; }
   const notTried = new Map(readFileSync(notesFile, 'utf8').split('\n').filter((line) => line !== '').map((line) => { const { name, why } = JSON.parse(line) as { name: string; why: string }; return [name, why] as const; }));

@@ -73,6 +73,7 @@ function setState(instance: Instance, call: Call, state: 'active' | 'blocked') {
 function showOwnToken(call: Call) {
   const token = call.caller?.token;
   if (!token) throw unauthorized();
+  if (token.kind === 'oauth') throw new ApiError(400, { message: '400 Bad request - This endpoint requires token type to be a personal access token' });
   return json({
     id: token.id,
     name: token.name,

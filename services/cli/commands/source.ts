@@ -5,9 +5,10 @@ import { secretFromFile } from '../connection.ts';
 import { flagsOf, withCommonFlags } from '../connection-flags.ts';
 import type { CliContext } from '../context.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
+import { addSourceCheckCommands } from './source-check.ts';
 import { ageInWords, table } from '../plain-text.ts';
 
-interface AddFlags { readonly name?: string; readonly tokenFile?: string; readonly ca?: string; readonly proxy?: string }
+interface AddFlags { readonly name?: string; readonly tokenFile?: string; readonly ca?: string; readonly clientCert?: string; readonly clientKey?: string; readonly proxy?: string; readonly acceptUnreachable?: boolean }
 
 const TOKEN_HELP = `
 GitLab's token: --token-file, else TEKAI_GITLAB_TOKEN, else asked for. It takes the scopes api and read_repository
@@ -23,9 +24,14 @@ export function addSourceCommands(program: Command, context: CliContext): void {
     .option('--name <name>', 'what to call it; its host unless given')
     .option('--token-file <file>', 'a file that holds GitLab\'s token')
     .option('--ca <file>', 'the certificate authority that it is signed by, as PEM')
+    .option('--client-cert <file>', 'a certificate to show to it, as PEM')
+    .option('--client-key <file>', 'the key of that certificate, without a passphrase')
     .option('--proxy <url>', 'an HTTP proxy on the way to it')
+    .option('--accept-unreachable', 'make it known also when it cannot be reached now')
     .addHelpText('after', TOKEN_HELP);
   withCommonFlags(add, { hasOwnTokenFile: true }).action(async (url: string, flags: AddFlags) => addSource(context, add, { url, flags }));
+
+  addSourceCheckCommands(source, context);
 
   const list = withCommonFlags(source.command('ls').description('list them')).action(async () => {
     const { json, ...connection } = flagsOf(list);
@@ -41,12 +47,13 @@ async function addSource(context: CliContext, command: Command, { url, flags }: 
   const { json, ...connection } = flagsOf(command, { hasOwnTokenFile: true });
   const client = context.connect(connection);
   const baseUrl = addressOf(url);
-  const caPem = flags.ca === undefined ? undefined : pemOf(flags.ca);
+  const pems = { caPem: pemOf(flags.ca, 'certificate authority'), clientCertPem: pemOf(flags.clientCert, 'client certificate'), clientKeyPem: pemOf(flags.clientKey, 'client key') };
   const token = await tokenOf(context, baseUrl, flags.tokenFile);
   const name = flags.name ?? new URL(baseUrl).host;
   const added = await client.addSource({
     baseUrl, token, name,
-    ...(caPem === undefined ? {} : { caPem }),
+    ...pems,
+    ...(flags.acceptUnreachable === true ? { acceptUnreachable: true } : {}),
     ...(flags.proxy === undefined ? {} : { proxyUrl: flags.proxy }),
   });
   if (json === true) return context.printJson({ ...added, name, baseUrl });
@@ -72,11 +79,12 @@ export async function tokenOf({ options }: CliContext, baseUrl: string, file: st
   throw new CliError(EXIT.usage, 'GitLab\'s token is missing. Name a file that holds it with --token-file, or set TEKAI_GITLAB_TOKEN. It is never an argument: those can be seen by everybody on the machine.');
 }
 
-function pemOf(file: string): string {
+function pemOf(file: string | undefined, what: string): string | undefined {
+  if (file === undefined) return undefined;
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new CliError(EXIT.usage, `The certificate authority cannot be read from ${file} (${(error as NodeJS.ErrnoException).code ?? String(error)}).`);
+    throw new CliError(EXIT.usage, `The ${what} cannot be read from ${file} (${(error as NodeJS.ErrnoException).code ?? String(error)}).`);
   }
 }
 

@@ -1,7 +1,7 @@
-import type { GitlabGroup } from '#schemas/api/connecting.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { nearestName } from '../nearest-name.ts';
 import { printable } from '../plain-text.ts';
+import type { GitlabGroup } from './discover.ts';
 
 /** More would scroll away; the rest is chosen by its path. */
 export const GROUPS_SHOWN_MAX = 100;

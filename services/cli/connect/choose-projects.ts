@@ -1,6 +1,6 @@
-import type { GitlabProject } from '#schemas/api/connecting.ts';
 import { counted } from '#shared/api-client/describe-fact.ts';
 import { bytesInWords } from '../plain-text.ts';
+import type { GitlabProject } from './discover.ts';
 
 export interface ProjectFilter {
   readonly excludes: readonly string[];

@@ -1,9 +1,9 @@
-import type { GitlabProject } from '#schemas/api/connecting.ts';
 import { CODEBASE_ID } from '#shared/api-client/scripted-engine.fixture.ts';
 import { groupLines, namedGroups, readGroupChoice, withoutThoseBelow } from './choose-groups.ts';
 import { chooseProjects, patternOf, previewLines } from './choose-projects.ts';
 import { expiryInWords } from './explain-check.ts';
 import { isUnreachable } from './explain-webhooks.ts';
+import type { GitlabProject } from './discover.ts';
 
 let ids = 0;
 const project = (path: string, change: Partial<GitlabProject> = {}): GitlabProject => ({
@@ -69,7 +69,7 @@ describe('which groups', () => {
   });
 });
 
-test.each([[null, 'never, or not told'], ['2027-06-01', '2027-06-01, in 190 days'], ['2026-11-30', '2026-11-30, in 7 days: make a new one'], ['2026-11-01', '2026-11-01: it has expired']])('an expiry of %s is told', (expiresAt, words) => {
+test.each([[null, 'never, or not told'], ['2027-06-01', '2027-06-01, in 190 days'], ['2026-11-30', '2026-11-30, in 7 days'], ['2026-11-01', '2026-11-01: it has expired']])('an expiry of %s is told', (expiresAt, words) => {
   expect(expiryInWords(expiresAt, new Date('2026-11-22T18:40:00Z'))).toMatch(words);
 });
 

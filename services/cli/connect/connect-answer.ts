@@ -1,4 +1,4 @@
-import type { ManualHook, SourceCheck } from '#schemas/api/connecting.ts';
+import type { ManualHook, SourceCheck } from '#schemas/api/sources.ts';
 import { counted } from '#shared/api-client/describe-fact.ts';
 import { printable } from '../plain-text.ts';
 import type { FirstSyncs } from './await-first-syncs.ts';

@@ -1,4 +1,4 @@
-import type { GitlabProject, ManualHook, SourceCheck } from '#schemas/api/connecting.ts';
+import type { ManualHook, SourceCheck } from '#schemas/api/sources.ts';
 import type { ApiClient } from '#shared/api-client/api-client.ts';
 import { counted } from '#shared/api-client/describe-fact.ts';
 import { addressOf, quotedForShell, tokenOf } from '../commands/source.ts';
@@ -11,6 +11,7 @@ import { groupLines, namedGroups, readGroupChoice } from './choose-groups.ts';
 import { chooseProjects, previewLines, type Choice } from './choose-projects.ts';
 import { createCountDisplay } from './count-display.ts';
 import { connectAnswer, endLines } from './connect-answer.ts';
+import { eachGroup, eachProject, type GitlabGroup, type GitlabProject } from './discover.ts';
 import { explainCheck } from './explain-check.ts';
 import { hearingOf, manualHookLines, unheardLines } from './explain-webhooks.ts';
 import { accessOf, findKnownSource, refuseBadCheck, type AccessFlags, type KnownSource } from './find-source.ts';
@@ -88,7 +89,7 @@ async function choose(connecting: Connecting, { source, questions }: { source: K
   const { client, flags } = connecting;
   const scope = await scopeOf(connecting, { source, questions });
   const found: GitlabProject[] = [];
-  for (const group of scope) for await (const project of client.gitlabProjects(source.id, group === null ? {} : { group })) found.push(project);
+  for (const group of scope) for await (const project of eachProject(client, { source: source.id, group })) found.push(project);
   await addSizes(client, { sourceId: source.id, found });
   const choice = chooseProjects(found, { excludes: flags.exclude, includesArchived: flags.includeArchived === true });
   const listed = new Set([...choice.follow, ...choice.known].map(({ path }) => path.toLowerCase()));
@@ -103,7 +104,7 @@ async function addSizes(client: ApiClient, { sourceId, found }: { sourceId: stri
   const places = new Map(found.flatMap((project, at) => (project.repositoryBytes === null ? [[project.id, at] as const] : [])));
   let looked = 0;
   if (places.size === 0) return;
-  for await (const { id, repositoryBytes } of client.gitlabProjects(sourceId)) {
+  for await (const { id, repositoryBytes } of eachProject(client, { source: sourceId, group: null })) {
     const [at, project] = [places.get(id), found[places.get(id) ?? -1]];
     if (at !== undefined && project !== undefined) found[at] = { ...project, repositoryBytes };
     places.delete(id);
@@ -116,8 +117,8 @@ async function scopeOf({ client, flags, say }: Connecting, { source, questions }
   if (flags.all === true) return [null];
   const isNamed = flags.group.length > 0 || flags.project.length > 0;
   if (isNamed && flags.group.length === 0) return [];
-  const groups: { id: number; path: string; name: string; visibility: string }[] = [];
-  for await (const group of client.gitlabGroups(source.id)) groups.push(group);
+  const groups: GitlabGroup[] = [];
+  for await (const group of eachGroup(client, source.id)) groups.push(group);
   groups.sort((a, b) => (a.path.toLowerCase() < b.path.toLowerCase() ? -1 : 1));
   if (isNamed) return namedGroups(flags.group, groups);
   if (questions === undefined) return [];

@@ -27,10 +27,10 @@ beforeEach(async () => {
   engine.answer('GET /v1/sources', { sources: [] });
   engine.answer('POST /v1/source-checks', CHECK);
   engine.answer('POST /v1/sources', { id: SOURCE_ID, webhookUrl: HOOK.url }, { status: 201 });
-  engine.answer(`GET /v1/sources/${SOURCE_ID}/gitlab/groups`, { groups: GROUPS, next: null });
-  engine.answer(`GET /v1/sources/${SOURCE_ID}/gitlab/projects?group=shop`, { projects: [project(1, 'web')], next: 'p2' });
-  engine.answer(`GET /v1/sources/${SOURCE_ID}/gitlab/projects?group=shop&after=p2`, { projects: [project(2, 'api'), project(3, 'old', { isArchived: true })], next: null });
-  engine.answer(`GET /v1/sources/${SOURCE_ID}/gitlab/projects`, { projects: [project(1, 'web', { repositoryBytes: 2_000_000 })], next: null });
+  engine.answer(`GET /v1/sources/${SOURCE_ID}/gitlab/groups?limit=100`, { groups: GROUPS, next: null });
+  engine.answer(`GET /v1/sources/${SOURCE_ID}/gitlab/projects?group=shop&limit=100`, { projects: [project(1, 'web')], next: 'p2' });
+  engine.answer(`GET /v1/sources/${SOURCE_ID}/gitlab/projects?group=shop&limit=100&after=p2`, { projects: [project(2, 'api'), project(3, 'old', { isArchived: true })], next: null });
+  engine.answer(`GET /v1/sources/${SOURCE_ID}/gitlab/projects?limit=100`, { projects: [project(1, 'web', { repositoryBytes: 2_000_000 })], next: null });
   engine.answer(`GET /v1/sources/${SOURCE_ID}/manual-hook`, HOOK);
   engine.answerBy('POST /v1/codebases', (_, response) => {
     const body = JSON.parse(engine.asked.filter(({ url, method }) => method === 'POST' && url === '/v1/codebases').at(-1)?.body ?? '{}') as { gitlabProject: number };
@@ -61,7 +61,7 @@ test('from an address to codebases that can be read, and what to try first', asy
   expect(ran.stdout).toBe(`gitlab.example.com is GitLab 18.5.0.
 The token is a personal access token of ann ("engine").
   scopes                     read_api, read_repository
-  expires                    2026-12-01, in 8 days: make a new one before that day, or the engine can read nothing more
+  expires                    2026-12-01, in 8 days
   list groups and projects   yes
   read code by git           yes
   make webhooks              no: new pushes are found by asking GitLab again and again, unless you make the webhook by hand
@@ -100,7 +100,7 @@ test('a no, or the end of the input, follows nothing', async () => {
 
 test('a second run asks for no token and adds no source, and takes up what is missing', async () => {
   engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://GitLab.example.com/', registeredAt: TIME }] });
-  engine.answer(`GET /v1/sources/${SOURCE_ID}/gitlab/projects?group=shop`, { projects: [project(1, 'web', { codebaseId: CODEBASES[0] }), project(2, 'api')], next: null });
+  engine.answer(`GET /v1/sources/${SOURCE_ID}/gitlab/projects?group=shop&limit=100`, { projects: [project(1, 'web', { codebaseId: CODEBASES[0] }), project(2, 'api')], next: null });
   const ran = await connect(['--group', 'shop', '--yes'], { env: { TEKAI_URL: engine.url, TEKAI_TOKEN: TOKEN } });
   expect(ran.stdout).toContain('work (https://GitLab.example.com/) is known already; its token and settings stay as they are.\n1 project to follow');
   expect(ran.stdout).toContain('2 of 2 projects can be read now.');

@@ -1,8 +1,5 @@
-import type { SourceCheck } from '#schemas/api/connecting.ts';
+import type { SourceCheck } from '#schemas/api/sources.ts';
 import { printable } from '../plain-text.ts';
-
-/** A token that ends sooner is worth a word now: after it the engine can ask nothing. */
-const EXPIRY_DAYS_WARNED = 30;
 
 const KINDS: Readonly<Record<SourceCheck['token']['kind'], string>> = {
   personal: 'a personal access token', project: 'a project access token', group: 'a group access token',
@@ -22,9 +19,12 @@ export function explainCheck(check: SourceCheck, { host, now }: { host: string; 
     `  list groups and projects   ${SAID[can.readApi]}`,
     `  read code by git           ${SAID[can.readRepository]}`,
     `  make webhooks              ${HOOKS[can.makeHooks]}`,
-    ...check.advice.map(({ detail }) => `  - ${printable(detail)}`),
+    ...furtherAdvice(check).map((detail) => `  - ${printable(detail)}`),
   ];
 }
+
+/** Advice that the detail has not given already. */
+export const furtherAdvice = ({ detail, advice }: SourceCheck): string[] => advice.map((one) => one.detail).filter((one) => !detail.includes(one));
 
 const SAID = { yes: 'yes', no: 'no', unknown: 'GitLab does not tell; the first sync will show' } as const;
 const HOOKS = {
@@ -39,5 +39,5 @@ export function expiryInWords(expiresAt: string | null, now: Date): string {
   const days = Math.floor((Date.parse(expiresAt) - now.getTime()) / 86_400_000);
   const day = expiresAt.slice(0, 10);
   if (days < 0) return `${day}: it has expired. Make a new one in GitLab`;
-  return days < EXPIRY_DAYS_WARNED ? `${day}, in ${days} days: make a new one before that day, or the engine can read nothing more` : `${day}, in ${days} days`;
+  return `${day}, in ${days} days`;
 }

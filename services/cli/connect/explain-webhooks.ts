@@ -1,5 +1,5 @@
 import type { CodebaseSummary } from '#schemas/api/codebases.ts';
-import type { ManualHook } from '#schemas/api/connecting.ts';
+import type { ManualHook } from '#schemas/api/sources.ts';
 import { counted } from '#shared/api-client/describe-fact.ts';
 import { printable } from '../plain-text.ts';
 

@@ -1,7 +1,11 @@
 import { readFileSync } from 'node:fs';
-import type { SourceCheck } from '#schemas/api/connecting.ts';
-import type { ApiClient, SourceAccess } from '#shared/api-client/api-client.ts';
+import type { z } from 'zod';
+import type { SourceCheck } from '#schemas/api/sources.ts';
+import type { checkSource } from '#schemas/commands/commands.ts';
+import type { ApiClient } from '#shared/api-client/api-client.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
+import { printable } from '../plain-text.ts';
+import { furtherAdvice } from './explain-check.ts';
 
 export interface AccessFlags { readonly ca?: string; readonly clientCert?: string; readonly clientKey?: string; readonly proxy?: string }
 
@@ -17,7 +21,7 @@ export async function findKnownSource(client: Pick<ApiClient, 'sources'>, { base
 const addressKey = (address: string) => new URL(address).href.replace(/\/+$/, '');
 
 /** How GitLab is reached, as the flags and their files say. @throws CliError */
-export function accessOf({ baseUrl, token, flags }: { baseUrl: string; token: string; flags: AccessFlags }): SourceAccess {
+export function accessOf({ baseUrl, token, flags }: { baseUrl: string; token: string; flags: AccessFlags }): z.input<typeof checkSource> {
   if ((flags.clientCert === undefined) !== (flags.clientKey === undefined)) throw new CliError(EXIT.usage, '--client-cert and --client-key go together: the certificate that GitLab or its proxy asks for, and its private key, both as PEM.');
   return {
     baseUrl, token,
@@ -41,6 +45,6 @@ function pemFrom(file: string, what: string): string {
 
 /** What to do about a GitLab that did not let us in, by what it said. @throws CliError, unless all is well */
 export function refuseBadCheck(check: SourceCheck, lines: readonly string[]): void {
-  if (check.state !== 'ok') throw new CliError(EXIT.failed, [check.detail, ...check.advice.map(({ detail }) => `  - ${detail}`), 'Nothing was kept. Mend it, and run the same command again.'].join('\n'));
+  if (check.state !== 'ok') throw new CliError(EXIT.failed, [printable(check.detail), ...furtherAdvice(check).map((detail) => `  - ${printable(detail)}`), 'Nothing was kept. Mend it, and run the same command again.'].join('\n'));
   if (check.can.readApi === 'no') throw new CliError(EXIT.failed, [...lines, `This token cannot list projects, so there is nothing to connect. Make one with the scopes read_api and read_repository (to read), or api and read_repository (to make webhooks too), and run the same command again.`].join('\n'));
 }
