@@ -7,7 +7,7 @@ const LOOK_EVERY_MS = 1_000;
 /** So many looks without a codebase that came through: ask what becomes of those that are left. */
 const QUIET_LOOKS = 3;
 /** So many without anything that moved: GitLab keeps us waiting, and a person need not wait with us. */
-const STALLED_LOOKS = 25;
+const STALLED_LOOKS = 15;
 /** Asked one by one, at most so many at a look, and so many at once. */
 const ASKED_MAX = 100;
 const ASKED_AT_ONCE = 4;
