@@ -97,7 +97,8 @@ const behindWalls = () => ['--ca', authority.certFile, '--proxy', proxy.url];
     // git shows its login only when asked for it; REST shows it at once.
     expect(new Set(proxy.passed.map(({ status }) => status))).toEqual(new Set([200, 407]));
     expect(await tekai(['cat', 'till-7', 'README.md'])).toMatchObject({ code: 0, stdout: expect.stringContaining('# ') as string });
-  });
+    // 60 first syncs: half a minute on two free cores, several times that on busy ones.
+  }, 300_000);
 
   test('a second run asks for no token, takes up what is new, and one project that GitLab cannot give stops no other', async () => {
     const broken = await admin<{ id: number }>('POST', '/projects', { path: 'broken', namespace: 'tools', readme: true });
