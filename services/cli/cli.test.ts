@@ -136,6 +136,23 @@ describe('source', () => {
     expect((await ask('source', 'add', 'https://root:glpat-x@gitlab.example.com')).stderr).toContain('holds credentials');
   });
 
+  test('check asks GitLab now, says what to do, and fails when the token is refused', async () => {
+    const found = {
+      state: 'refused', detail: 'GitLab refused the token (401).', gitlab: { version: null }, token: { kind: 'unknown', name: null, scopes: null, expiresAt: null, user: null },
+      can: { readApi: 'no', readRepository: 'unknown', makeHooks: 'no' }, advice: [{ code: 'x', detail: 'Do\u001b[31m this.' }],
+    };
+    engine.answer(`GET /v1/sources/${SOURCE_ID}/check`, found);
+    const ran = await ask('source', 'check', 'work');
+    expect([ran.code, ran.stdout]).toEqual([1, expect.stringMatching(/^Refused: GitLab refused the token \(401\)\.\n(?:.*\n)*  ! Do\\u001b\[31m this\.\n$/)]);
+    expect(JSON.parse((await ask('source', 'check', 'work', '--json')).stdout)).toEqual(found);
+  });
+
+  test('show says what was last found of the token', async () => {
+    const token = { lastFour: 'wxyz', kind: 'personal', scopes: ['read_api'], expiresAt: '2027-02-01', checkedAt: TIME };
+    engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://gitlab.example.com', registeredAt: TIME, token, check: { state: 'ok' } }] });
+    expect((await ask('source', 'show', 'work')).stdout).toMatch(/check {5}ok, 5 min ago\n  token {5}personal, ends in wxyz\n  scopes {4}read_api\n  expires {3}2027-02-01\n$/);
+  });
+
   test('ls is a table for people and JSON for programs', async () => {
     expect((await ask('source', 'ls')).stdout).toBe(`NAME  URL                         REGISTERED  ID\nwork  https://gitlab.example.com  5 min ago   ${SOURCE_ID}\n`);
     expect(JSON.parse((await ask('source', 'ls', '--json')).stdout)).toMatchObject([{ name: 'work' }]);

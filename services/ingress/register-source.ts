@@ -59,7 +59,7 @@ export async function onRegisterSource(deps: RegisterSourceDeps, body: RegisterS
 
 /** Which field of the body to look at. */
 const POINTERS: Readonly<Record<string, string>> = {
-  'tls-authority-unknown': '/caPem', 'client-certificate-refused': '/clientCertPem', 'proxy-failed': '/proxyUrl', 'proxy-login': '/proxyUrl',
+  'tls-authority-unknown': '/caPem', 'client-certificate-refused': '/clientCertPem', 'connection-cut': '/clientCertPem', 'proxy-failed': '/proxyUrl', 'proxy-login': '/proxyUrl',
 };
 
 /** Digest of the command that registered it; undefined when none did. */

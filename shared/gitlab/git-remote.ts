@@ -30,6 +30,8 @@ export function gitRemoteOf(access: GitLabAccess, url: string, authoritiesDirect
     [`http.${origin}/.extraHeader`, `Authorization: Basic ${basicOf(access.token)}`],
     // Empty means none, whatever the system says.
     ['http.proxy', access.proxyUrl ?? ''],
+    // As undici does it: at once. Asked first without, as is git's way, some proxies hang up.
+    ['http.proxyAuthMethod', 'basic'],
     ['credential.helper', ''],
   ];
   if (access.caPem !== undefined) settings.push(['http.sslCAInfo', authoritiesFile(authoritiesDirectory, access.caPem)]);

@@ -17,6 +17,8 @@ export function obstacleOf({ code, message, hasProxy }: { readonly code: string;
   if (CLIENT_CERTIFICATE.test(`${code} ${message}`)) return 'client-certificate';
   if (TLS.test(code)) return 'tls';
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return 'timeout';
+  // undici loses the alert by which a TLS 1.3 server refuses who connects: all that is left of it is the end of the connection.
+  if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE') return 'cut';
   // With a proxy nothing but the proxy is connected to, and looked up, by us.
   if (hasProxy) return 'proxy';
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'EAI_NONAME' || code === 'EAI_NODATA') return 'name';

@@ -1,5 +1,6 @@
 import { gitlabProjectId, objectId, refName, type ObjectId } from '#schemas/brand.ts';
-import type { Answer, OpenGitLab, WantedHook } from './gitlab.ts';
+import type { Answer, GitLab, OpenGitLab, WantedHook } from './gitlab.ts';
+import type { ListedProject, ProjectsAsked } from './list-pages.ts';
 import { startSimulatedGitLab, type SimulatedGitLab, type SimulatedProject } from './simulated-gitlab.contract.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 
@@ -115,6 +116,68 @@ export function gitLabContract(name: string, open: OpenGitLab, start: () => Prom
       });
     });
 
+    describe('a token', () => {
+      const tokenOf = async (wanted: object) => (await gitlab.admin<{ secret: string }>('POST', '/tokens', { user: 'root', ...wanted })).secret;
+
+      test('tells its scopes and when it ends, whatever its scopes; and whose it is', async () => {
+        const token = await tokenOf({ scopes: ['read_repository'], expiresAt: '2099-01-31' });
+        expect(valueOf(await open({ ...gitlab.access, token }).tokenSelf())).toEqual({ name: 'token', scopes: ['read_repository'], expiresAt: '2099-01-31' });
+        expect(await open({ ...gitlab.access, token }).currentUser()).toMatchObject({ kind: 'refused', status: 403 });
+        expect(valueOf(await open(gitlab.access).currentUser())).toEqual({ username: 'root', isAdmin: true, isBot: false });
+      });
+
+      test('of OAuth lives and does not tell; a dead one is refused', async () => {
+        const token = await tokenOf({ scopes: ['read_api'], kind: 'oauth' });
+        expect(await open({ ...gitlab.access, token }).tokenSelf()).toEqual({ kind: 'ok', value: null });
+        expect(await open({ ...gitlab.access, token: 'glpat-dead' }).tokenSelf()).toMatchObject({ kind: 'refused', status: 401 });
+      });
+    });
+
+    describe('lists of groups and projects', () => {
+      beforeAll(async () => {
+        await gitlab.admin('POST', '/groups', { name: 'Team', path: 'team' });
+        await gitlab.admin('POST', '/groups', { name: 'Inner', path: 'inner', parent: 'team' });
+        for (const path of ['a', 'b', 'c']) await gitlab.admin('POST', '/projects', { path, namespace: 'team' });
+        for (const path of ['d', 'e']) await gitlab.admin('POST', '/projects', { path, namespace: 'team/inner' });
+      });
+      const projects = { includeSubgroups: true, isMember: false, limit: 2 };
+
+      test('give full paths, page by page, and end where GitLab ends', async () => {
+        const first = valueOf(await open(gitlab.access).groups({ limit: 1 }));
+        expect(first.entries).toMatchObject([{ path: 'team', name: 'Team', visibility: 'private' }]);
+        // Another limit does not move the pages.
+        const second = valueOf(await open(gitlab.access).groups({ limit: 50, after: first.next ?? undefined }));
+        expect(second.entries).toMatchObject([{ path: 'team/inner' }]);
+        expect(valueOf(await open(gitlab.access).groups({ limit: 10, search: 'inner' }))).toMatchObject({ entries: [{ path: 'team/inner' }], next: null });
+      });
+
+      test('of a group, by path and id, with or without what is below it, newest active first', async () => {
+        const all = await everyProject(open(gitlab.access), { ...projects, group: 'team' });
+        expect(all.map(({ path }) => path)).toEqual(['team/inner/e', 'team/inner/d', 'team/c', 'team/b', 'team/a']);
+        expect((await everyProject(open(gitlab.access), { ...projects, group: 'team', includeSubgroups: false })).map(({ path }) => path)).toEqual(['team/c', 'team/b', 'team/a']);
+        const [inner] = valueOf(await open(gitlab.access).groups({ limit: 10, search: 'inner' })).entries;
+        expect(await everyProject(open(gitlab.access), { ...projects, group: inner!.id })).toHaveLength(2);
+        expect(all[0]).toMatchObject({ name: 'e', isArchived: false, isEmpty: true, defaultBranch: null, visibility: 'private', hasRepository: true, accessLevel: 50, repositoryBytes: null });
+      });
+
+      test('of all that is seen, or only of memberships', async () => {
+        const seen = (await everyProject(open(gitlab.access), { ...projects, limit: 100 })).map(({ path }) => path);
+        expect(seen).toEqual(expect.arrayContaining(['root/demo', 'team/a']));
+        const mine = (await everyProject(open(gitlab.access), { ...projects, limit: 100, isMember: true })).map(({ path }) => path);
+        expect([mine.includes('root/demo'), mine.includes('team/a')]).toEqual([true, false]);
+      });
+
+      test('of a group that is not shown are absent; a page that fails or is cut is no end (I8)', async () => {
+        expect(await open(gitlab.access).projects({ ...projects, group: 'nobody' })).toMatchObject({ kind: 'absent' });
+        const { next } = valueOf(await open(gitlab.access).projects({ ...projects, group: 'team' }));
+        for (const script of [{ status: 502 }, { cutAfterBytes: 60 }, { html: true }]) {
+          await fault({ path: '[?&]page=2', ...script });
+          await expect(open(gitlab.access).projects({ ...projects, group: 'team', after: next ?? undefined })).rejects.toThrow(Unavailable);
+          await gitlab.admin('DELETE', '/faults');
+        }
+      });
+    });
+
     describe('webhooks', () => {
       test('are made signed, for pushes, with verified TLS, and updated in place with both secrets', async () => {
         const api = open(gitlab.access);
@@ -172,6 +235,16 @@ export function gitLabContract(name: string, open: OpenGitLab, start: () => Prom
       });
     });
   });
+}
+
+async function everyProject(gitlab: GitLab, asked: ProjectsAsked): Promise<ListedProject[]> {
+  const all: ListedProject[] = [];
+  for (let after: ProjectsAsked['after']; ;) {
+    const { entries, next } = valueOf(await gitlab.projects({ ...asked, after }));
+    all.push(...entries);
+    if (next === null) return all;
+    after = next;
+  }
 }
 
 function valueOf<T>(answer: Answer<T>): T {

@@ -5,6 +5,8 @@ export type Obstacle =
   /** Its name is unknown to DNS. */
   | 'name'
   | 'connection'
+  /** It stood, and ended before an answer: a crash, a firewall, or a server that does not want who connects. */
+  | 'cut'
   /** Its certificate is signed by nobody whom we trust. */
   | 'authority'
   /** Its certificate is not good for another reason, or the two speak no common TLS. */

@@ -13,6 +13,7 @@ const READS: Record<string, { readonly port: string; readonly owner?: string }> 
   'read-store': { port: 'shared/read-store/read-store.ts', owner: 'projector' },
   'object-index': { port: 'shared/objects/object-index.ts', owner: 'storage-writer' },
   'source-directory': { port: 'shared/sources/source-directory.ts', owner: 'ingress' },
+  'source-checks': { port: 'shared/sources/source-checks.ts', owner: 'ingress' },
   'bus-parked': { port: 'shared/bus/bus.ts' },
 };
 

@@ -69,13 +69,16 @@ describe('registering a codebase', () => {
     expect(codebases.some((one) => one.gitlabProjectId === 999_999)).toBe(false);
   });
 
-  test('a source whose token GitLab refuses is told at the first registration: 422, not a wait', async () => {
-    const answer = await system.ask('POST', '/v1/sources', { body: { name: 'wrong', baseUrl: system.gitlab.url, token: 'glpat-wrong' } });
-    expect(answer.status).toBe(201);
-    const problem = problemOf(await register({ sourceId: answer.json<{ id: string }>().id, gitlabProject: (await project()).id }));
+  test('with a token that GitLab refuses by now is 422, not a wait; a source that refuses is never registered', async () => {
+    const refused = problemOf(await system.ask('POST', '/v1/sources', { body: { name: 'wrong', baseUrl: system.gitlab.url, token: 'glpat-wrong' } }));
+    expect(refused).toMatchObject({ status: 422, code: 'source-refused' });
+    const { id: tokenId, secret } = await system.gitlab.admin<{ id: number; secret: string }>('POST', '/tokens', { user: 'root', scopes: ['api'] });
+    const source = (await system.ask('POST', '/v1/sources', { body: { name: 'revoked', baseUrl: system.gitlab.url, token: secret } })).json<{ id: string }>().id;
+    await system.gitlab.admin('PATCH', `/tokens/${tokenId}`, { revoked: true });
+    const problem = problemOf(await register({ sourceId: source, gitlabProject: (await project()).id }));
     expect(problem).toMatchObject({ status: 422, code: 'source-refused' });
     expect(problem.detail).toMatch(/401.*token/);
-    expect(problem.detail).not.toContain('glpat-wrong');
+    expect(problem.detail + refused.detail).not.toMatch(/glpat-/);
     expect(problemOf(await register({ sourceId: randomUUID(), gitlabProject: 1 }))).toMatchObject({ status: 422, code: 'source-unknown' });
   });
 
@@ -115,7 +118,7 @@ describe('an Idempotency-Key', () => {
     expect(problemOf(await ask({}))).toMatchObject({ status: 422, code: 'idempotency-key-reused' });
     expect(await untilRecorded(codebase, 'sync.requested')).toHaveLength(1);
 
-    const body = { name: 'twice', baseUrl: system.gitlab.url, token: 'x' };
+    const body = { name: 'twice', baseUrl: system.gitlab.url, token: system.gitlab.token };
     const again = { 'idempotency-key': randomUUID() };
     const sources = await Promise.all([0, 1, 2].map(() => system.ask('POST', '/v1/sources', { body, headers: again })));
     expect(new Set(sources.map((answer) => `${answer.status} ${answer.bytes.toString()}`)).size).toBe(1);
