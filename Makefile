@@ -1,13 +1,13 @@
 # What a person can do here. ARGS is passed on to the program, REPO to the demo: make demo ARGS=--once REPO=~/code/app
 .DEFAULT_GOAL := help
-.PHONY: help demo dev up test bench lint build
-export REPO
+.PHONY: help demo dev up test test-gitlab bench lint build
+export REPO GITLAB_URL GITLAB_TOKEN GITLAB_CA GITLAB_PROXY GROUP PROJECT READ_ONLY PUBLIC_URL ENGINE_PORT
 
 # Installs and builds what is not up to date; needs Node 20.19 and git.
 prepare = @node infra/demo/prepare.mjs
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: ## See it work: a simulated GitLab, an engine, a first sync, a real push (ARGS=--once ends after the show; REPO=path shows that repository)
 	$(prepare) build
@@ -24,6 +24,10 @@ up: ## The engine alone, with everything it needs (ARGS="ingress fetcher" runs t
 test: ## All tests (ARGS=services/cli runs those whose path matches)
 	$(prepare) install
 	@npm test --silent -- $(ARGS)
+
+test-gitlab: ## Our suites against a real GitLab (GITLAB_URL= GITLAB_TOKEN= GROUP=, or READ_ONLY=1 PROJECT=), and how it differs from the simulator
+	$(prepare) install
+	@exec node --conditions=source --import ./tests/harness/ts-loader.mjs tests/gitlab/run.ts
 
 bench: ## Our figures beside their references, from one run (ARGS="log sync read" runs the named ones)
 	$(prepare) build

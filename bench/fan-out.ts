@@ -2,7 +2,6 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { setTimeout as sleepFor } from 'node:timers/promises';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -82,7 +81,7 @@ async function startOurs(): Promise<Side> {
   const service = await startNotifier({
     log, store, door, logger, query: async () => [], bus: { onProgress: () => () => undefined }, projected: createPositionSignal(), access: createTokenAccess(TOKEN), now: () => new Date(),
     // Nobody follows here.
-    pool: { query: async () => ({ rows: [] }) }, sleep: (ms: number, signal: AbortSignal) => sleepFor(ms, undefined, { signal }).catch(() => undefined),
+    pool: { query: async () => ({ rows: [] }) }, sleep: (ms: number, signal: AbortSignal) => sleep(ms, undefined, { signal }).catch(() => undefined),
   } as unknown as Parameters<typeof startNotifier>[0]);
   const port = await door.listen(0);
   return {

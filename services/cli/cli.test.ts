@@ -143,14 +143,14 @@ describe('source', () => {
     };
     engine.answer(`GET /v1/sources/${SOURCE_ID}/check`, found);
     const ran = await ask('source', 'check', 'work');
-    expect([ran.code, ran.stdout]).toEqual([1, expect.stringMatching(/^Refused: GitLab refused the token \(401\)\.\n(?:.*\n)*  ! Do\\u001b\[31m this\.\n$/)]);
+    expect([ran.code, ran.stdout]).toEqual([1, expect.stringMatching(/^Refused: GitLab refused the token \(401\)\.\n(?:.*\n)* {2}! Do\\u001b\[31m this\.\n$/)]);
     expect(JSON.parse((await ask('source', 'check', 'work', '--json')).stdout)).toEqual(found);
   });
 
   test('show says what was last found of the token', async () => {
     const token = { lastFour: 'wxyz', kind: 'personal', scopes: ['read_api'], expiresAt: '2027-02-01', checkedAt: TIME };
     engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://gitlab.example.com', registeredAt: TIME, token, check: { state: 'ok' } }] });
-    expect((await ask('source', 'show', 'work')).stdout).toMatch(/check {5}ok, 5 min ago\n  token {5}personal, ends in wxyz\n  scopes {4}read_api\n  expires {3}2027-02-01\n$/);
+    expect((await ask('source', 'show', 'work')).stdout).toMatch(/check {5}ok, 5 min ago\n {2}token {5}personal, ends in wxyz\n {2}scopes {4}read_api\n {2}expires {3}2027-02-01\n$/);
   });
 
   test('ls is a table for people and JSON for programs', async () => {

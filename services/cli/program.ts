@@ -5,6 +5,7 @@ import { CliError, EXIT } from './exit-codes.ts';
 import { addCodebaseCommands } from './commands/codebase.ts';
 import { addArchiveCommand } from './commands/archive.ts';
 import { addCodebaseLifecycle } from './commands/codebase-lifecycle.ts';
+import { addConnectCommand } from './commands/connect.ts';
 import { addContentCommands } from './commands/content.ts';
 import { addDiffCommand } from './commands/diff.ts';
 import { addFollowCommands } from './commands/follow.ts';
@@ -23,8 +24,8 @@ import { addWhereCommand } from './commands/where.ts';
 const EXAMPLES = `
 Examples:
   tekai up                                       start the engine here, with everything it needs
-  tekai source add https://gitlab.example.com    make a GitLab known; asks for its token
-  tekai codebase add gitlab.example.com team/app follow a project of it
+  tekai connect https://gitlab.example.com       make a GitLab known, choose groups, wait until they can be read
+  tekai codebase add gitlab.example.com team/app follow one more project of it
   tekai ls app src                               what is in a folder, now
   tekai cat app README.md --at 2026-01-31T12:00:00Z
   tekai diff app main feature                    what differs between two branches, commits or times
@@ -64,6 +65,7 @@ export function createProgram(context: CliContext): Command {
       if ((verify === true) === (isSwitch === true)) throw new CliError(EXIT.usage, 'Say what for: "tekai replay --verify" proves the read models, "tekai replay --switch" replaces them.');
       context.exitCode = await options.replay({ kind: verify === true ? 'verify' : 'switch', json: json === true });
     });
+  addConnectCommand(program, context);
   addSourceLifecycle(addSourceCommands(program, context), context);
   addCodebaseLifecycle(addCodebaseCommands(program, context), context);
   addProjectCommands(program, context);

@@ -39,8 +39,8 @@ export async function idsBelow(project: SimulatedProject, commit: ObjectId): Pro
   return [...new Set([commit, tree, ...below])].map((id) => objectId.parse(id));
 }
 
-/** What every adapter of the port GitTransport must do, against real repositories over smart HTTP. */
-export function gitTransportContract(name: string, create: (directory: string) => GitTransport): void {
+/** What every adapter of the port GitTransport must do, against real repositories over smart HTTP; or those of a real GitLab (tests/gitlab). */
+export function gitTransportContract(name: string, create: (directory: string) => GitTransport, start: () => Promise<SimulatedGitLab> = startSimulatedGitLab): void {
   describe(`GitTransport: ${name}`, () => {
     let gitlab: SimulatedGitLab;
     let demo: SimulatedProject;
@@ -49,7 +49,7 @@ export function gitTransportContract(name: string, create: (directory: string) =
     let directories = 0;
 
     beforeAll(async () => {
-      gitlab = await startSimulatedGitLab();
+      gitlab = await start();
       demo = await gitlab.project('demo');
       for (let at = 0; at < 60; at += 1) await demo.worktree.write(`dir-${at % 6}/sub/file-${at}.txt`, `content ${at}\n`.repeat(50));
       await demo.worktree.write('empty', '');

@@ -13,15 +13,15 @@ const WANTED: WantedHook = {
   signingToken: 'whsec_dGVzdHRlc3R0ZXN0dGVzdHRlc3R0ZXN0dGVzdHRlc3Q=',
 };
 
-/** What every adapter of the port GitLab must do, against a GitLab that answers as the real one. */
-export function gitLabContract(name: string, open: OpenGitLab): void {
+/** What every adapter of the port GitLab must do, against a GitLab that answers as the real one; or against a real one (tests/gitlab). */
+export function gitLabContract(name: string, open: OpenGitLab, start: () => Promise<SimulatedGitLab> = startSimulatedGitLab): void {
   describe(`GitLab: ${name}`, () => {
     let gitlab: SimulatedGitLab;
     let demo: SimulatedProject;
     let head: ObjectId;
 
     beforeAll(async () => {
-      gitlab = await startSimulatedGitLab();
+      gitlab = await start();
       demo = await gitlab.project('demo');
       await demo.worktree.write('a.txt', 'a\n');
       head = await demo.worktree.commit('one');
@@ -36,10 +36,10 @@ export function gitLabContract(name: string, open: OpenGitLab): void {
       test('is told by id and by path, in both with the same words', async () => {
         const byId = valueOf(await open(gitlab.access).project(demo.id));
         expect(byId).toEqual({
-          id: demo.id, path: 'root/demo', defaultBranch: 'main', isEmpty: false, isArchived: false, visibility: 'private',
+          id: demo.id, path: demo.path, defaultBranch: 'main', isEmpty: false, isArchived: false, visibility: 'private',
           httpUrl: demo.url, objectFormat: 'sha1', forkedFrom: null,
         });
-        expect(valueOf(await open(gitlab.access).project('root/demo'))).toEqual(byId);
+        expect(valueOf(await open(gitlab.access).project(demo.path))).toEqual(byId);
       });
 
       test('that is empty says so', async () => {
@@ -104,7 +104,7 @@ export function gitLabContract(name: string, open: OpenGitLab): void {
 
       test('a list whose second page fails is no list (I8)', async () => {
         await fault({ path: 'branches.*page_token', status: 502 });
-        const many = valueOf(await open(gitlab.access).project('root/many'));
+        const many = valueOf(await open(gitlab.access).project(demo.path.replace(/demo$/, 'many')));
         await expect(open(gitlab.access).heads(many.id, { withTags: false })).rejects.toThrow(Unavailable);
       });
 

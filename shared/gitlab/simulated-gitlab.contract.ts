@@ -61,7 +61,7 @@ export async function startSimulatedGitLab(options: Partial<SimulatorOptions> = 
     async project(path, { objectFormat = 'sha1' } = {}) {
       const made = await admin<{ id: number; http_url_to_repo: string }>('POST', '/projects', { path, objectFormat });
       const remote = made.http_url_to_repo.replace('://', `://root:${simulator.token}@`);
-      const worktree = await createWorktree(join(folder, `work-${path}`), remote, objectFormat);
+      const worktree = await createWorktree(join(folder, `work-${path}`), { remote, objectFormat });
       return { id: gitlabProjectId.parse(made.id), url: made.http_url_to_repo, path: `root/${path}`, worktree };
     },
     async requests(path) {
@@ -74,11 +74,12 @@ export async function startSimulatedGitLab(options: Partial<SimulatorOptions> = 
   };
 }
 
-async function createWorktree(folder: string, remote: string, objectFormat: GitObjectFormat): Promise<Worktree> {
+/** A repository on this disk with `origin`; `environment` is for git alone: authorities, proxies. */
+export async function createWorktree(folder: string, { remote, objectFormat, environment: more = {} }: { remote: string; objectFormat: GitObjectFormat; environment?: Record<string, string> }): Promise<Worktree> {
   await mkdir(folder, { recursive: true });
   const environment = {
     PATH: process.env['PATH'] ?? '', HOME: folder, GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null',
-    GIT_AUTHOR_NAME: 'T', GIT_AUTHOR_EMAIL: 't@example.com', GIT_COMMITTER_NAME: 'T', GIT_COMMITTER_EMAIL: 't@example.com',
+    GIT_AUTHOR_NAME: 'T', GIT_AUTHOR_EMAIL: 't@example.com', GIT_COMMITTER_NAME: 'T', GIT_COMMITTER_EMAIL: 't@example.com', ...more,
   };
   const git = async (...args: readonly string[]) => {
     const { stdout } = await run('git', ['-C', folder, ...args], { env: environment, maxBuffer: 1_073_741_824 });

@@ -42,14 +42,14 @@ export interface Gitlab {
   remote(projectPath: string): string;
 }
 
-export async function startSystem(options: { services?: readonly string[]; settings?: Readonly<Record<string, string>>; webhookToken?: string; signingToken?: string } = {}): Promise<System> {
+export async function startSystem(options: { services?: readonly string[]; settings?: Readonly<Record<string, string>>; webhookToken?: string; signingToken?: string; port?: number } = {}): Promise<System> {
   const folder = await mkdtemp(path.join(tmpdir(), 'tekai-e2e-'));
   const database = await freshDatabase();
   const simulator = run(path.join(ROOT, 'infra/gitlab-simulator/main.ts'), ['--port', '0', '--dir', path.join(folder, 'gitlab')], {});
   const ready = JSON.parse(await firstLine(simulator)) as { url: string; token: string; adminToken: string };
   const gitlab = gitlabOf(ready);
   const stateDir = path.join(folder, 'state');
-  const ports = [await freePort(), await freePort()];
+  const ports = [options.port ?? await freePort(), await freePort()];
   const url = `http://127.0.0.1:${ports[0]}`;
   const engines = new Set<ChildProcess>();
   const printed: string[] = [];

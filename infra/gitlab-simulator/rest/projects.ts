@@ -17,9 +17,17 @@ export function projectRoutes(instance: Instance): Route[] {
   ];
 }
 
-function listProjects(instance: Instance, call: Call) {
+/** `statistics` is a parameter of this list and of a single project; the lists of groups and forks do not know it. */
+async function listProjects(instance: Instance, call: Call) {
   const visible = instance.state.projects.all().filter((project) => maySeeProject(accessContext(instance), call.caller, project));
-  return pageOfProjects(instance, call, visible);
+  const page = pageOfProjects(instance, call, visible);
+  if (page.kind !== 'json' || call.input.flag('statistics') !== true || call.input.flag('simple') === true || !call.caller) return page;
+  const shown = page.body as Record<string, unknown>[];
+  for (const one of shown) {
+    const project = instance.state.projects.get(Number(one['id']));
+    if (project && accessToProject(accessContext(instance), call.caller, project) >= REPORTER) one['statistics'] = await readStatistics(instance, project);
+  }
+  return page;
 }
 
 /** Filters, sorts and pages projects for every endpoint that lists them. */

@@ -62,7 +62,8 @@ async function addSource(context: CliContext, command: Command, { url, flags }: 
   context.note(`Next: tekai codebase add ${quotedForShell(name)} <group/project>`);
 }
 
-function addressOf(url: string): string {
+/** A GitLab's address as it is kept. @throws CliError */
+export function addressOf(url: string): string {
   const withScheme = /^[a-z]+:\/\//i.test(url) ? url : `https://${url}`;
   const parsed = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) throw new CliError(EXIT.usage, `"${url}" is not the address of a GitLab. It looks like https://gitlab.example.com.`);
@@ -70,7 +71,8 @@ function addressOf(url: string): string {
   return withScheme;
 }
 
-async function tokenOf({ options }: CliContext, baseUrl: string, file: string | undefined): Promise<string> {
+/** GitLab's token: from its file, the environment, or asked for. @throws CliError */
+export async function tokenOf({ options }: CliContext, baseUrl: string, file: string | undefined): Promise<string> {
   if (file !== undefined) return secretFromFile(file);
   const fromEnv = options.env['TEKAI_GITLAB_TOKEN'];
   if (fromEnv !== undefined && fromEnv !== '') return fromEnv;
