@@ -44,8 +44,8 @@ export function createPostgresReadStore({ pool }: { readonly pool: Pool }): Read
 
     async codebases({ after, limit, project, source, states = LISTED }) {
       return (await query<CodebaseView>(
-        `select ${CODEBASE} from read_model.codebases c where codebase_id > $1 and state = any($3::text[]) and ($4::text is null or source_id = $4)
-         and ($5::text is null or exists (select from read_model.project_codebases m where m.project_id = $5 and m.codebase_id = c.codebase_id and m.is_member))
+        `select ${CODEBASE} from read_model.codebases where codebase_id > $1 and state = any($3::text[]) and ($4::text is null or source_id = $4)
+         and ($5::text is null or exists (select from read_model.project_codebases m where m.project_id = $5 and m.codebase_id = codebases.codebase_id and m.is_member))
          order by codebase_id limit $2`, [after, limit, states, source ?? null, project ?? null])).map(asCodebase);
     },
 
