@@ -2,7 +2,8 @@ import type { Pool } from 'pg';
 import { BEGINNING, type CodebaseId, type Position, type RefName } from '#schemas/brand.ts';
 import type { Progress } from '#shared/bus/bus.ts';
 import { createQuery } from '#shared/postgres/query.ts';
-import type { At, CodebaseView, FactMark, Known, PollingView, ProjectView, ReadStore, SourceView, SyncView, VersionView } from './read-store.ts';
+import { createPostgresFactReads } from './postgres-fact-reads.ts';
+import type { At, CodebaseView, Known, PollingView, ProjectView, ReadStore, SourceView, SyncView, VersionView } from './read-store.ts';
 
 const CODEBASE = `codebase_id as id, source_id as "sourceId", gitlab_project_id as "gitlabProjectId", path, followed, default_ref as "defaultRef",
   json_build_object('state', hook_state, 'reason', hook_reason, 'isSigned', hook_is_signed) as hook,
@@ -27,13 +28,13 @@ const SYNC = `sync_id as id, codebase_id as "codebaseId", ref, cause_id as cause
   covered_by as "coveredBy", commit_id as commit, tree_id as tree, hint_reached as "hintReached", attempt, begun_at as "begunAt",
   fetched_at as "fetchedAt", scanned_at as "scannedAt", ended_at as "endedAt", counts, bytes, objects_added as "objectsAdded"`;
 
-const MARK = 'position, key, stream, revision, type, fact_id as id, correlation_id as "correlationId", time';
-
 /** The read model in the Postgres schema `read_model`. */
 export function createPostgresReadStore({ pool }: { readonly pool: Pool }): ReadStore {
   const query = createQuery(pool);
 
   return {
+    ...createPostgresFactReads(query),
+
     async position() {
       const [row] = await query<{ position: Position }>('select position from read_model.progress');
       return row?.position ?? BEGINNING;
@@ -112,36 +113,10 @@ export function createPostgresReadStore({ pool }: { readonly pool: Pool }): Read
       return rows.map(asSync);
     },
 
-    facts: ({ key, stream, type, after, until, limit }) => query(
-      `select position, key, stream, revision, type from read_model.fact_index
-       where position > $1 and ($2::text is null or key = $2) and ($3::text is null or stream = $3) and ($4::text[] is null or type = any($4))
-       and ($5::text is null or position <= $5) and ($6::text is null or time < $6) order by position limit $7`,
-      [after, key ?? null, stream ?? null, typeof type === 'string' ? [type] : type ?? null, ...untilOf(until), limit]),
-
-    newestFacts: ({ types, key, streamPrefix, since, until, before, limit }) => query<FactMark>(
-      `select ${MARK} from read_model.fact_index where type = any($1) and ($2::text is null or key = $2) and ($3::text is null or starts_with(stream, $3))
-       and ($4::text is null or time >= $4) and ($5::text is null or time < $5) and ($6::text is null or position < $6) order by position desc limit $7`,
-      [types, key ?? null, streamPrefix ?? null, since ?? null, until ?? null, before ?? null, limit]),
-
-    marks: (of) => ('ids' in of
-      ? query<FactMark>(`select ${MARK} from read_model.fact_index where fact_id = any($1) order by position`, [of.ids])
-      : query<FactMark>(`select ${MARK} from read_model.fact_index where correlation_id = any($1) and type = any($2) order by position`, [of.correlations, of.types])),
-
     async progress(id) {
       const [row] = await query<{ progress: Progress }>('select progress from sync_progress where sync_id = $1', [id]);
       return row?.progress;
     },
-
-    async unfolded(key) {
-      const [row] = await query<{ count: string }>('select count(*) from read_model.unfolded where key = $1', [key]);
-      return Number(row?.count ?? 0);
-    },
-
-    // A project of 1,000 codebases is 1,000 looks into the index; a plain "= any" would sort all that they ever had.
-    factsOf: ({ keys, after, limit }) => query(
-      `select f.* from (select distinct unnest($1::text[]) as key) wanted cross join lateral (
-         select position, key, stream, revision, type from read_model.fact_index where key = wanted.key and position > $2 order by position limit $3) f
-       order by position limit $3`, [keys, after, limit]),
 
     async members(project) {
       const [row] = await query<{ position: Position; codebases: CodebaseId[] }>(
@@ -168,9 +143,6 @@ function momentOf(at: At): Moment {
 const knownBy = (known: Known, parameter: string) => ('position' in known
   ? { where: `position <= ${parameter}`, value: known.position as string }
   : { where: `stored_at <= ${parameter}`, value: known.time });
-
-/** As the place up to which, and the time before which. */
-const untilOf = (until: Known | undefined) => (until === undefined ? [null, null] : 'position' in until ? [until.position, null] : [null, until.time]);
 
 /** `*` stands for anything, and nothing else does. */
 const likeOf = (pattern: string) => pattern.replace(/[\\%_]/g, '\\$&').replaceAll('*', '%');
