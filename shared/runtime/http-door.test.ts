@@ -46,6 +46,12 @@ test('a handler that throws or rejects, at once or later, is answered', async ()
   expect((await ask('/rejects')).status).toBe(409);
 });
 
+test('a handler that throws at once behind one that passes on in a later turn is answered, and does not end the process', async () => {
+  door.use((_request, _response, next) => { setImmediate(next); });
+  door.use(() => { throw new Problem(401, 'no', 'no'); });
+  expect((await ask('/anything')).status).toBe(401);
+});
+
 test('every answer names its request, no two the same; who we are made of is nobody\'s business', async () => {
   const [one, two] = await Promise.all([ask('/x'), ask('/x')]);
   expect(one.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);

@@ -54,7 +54,8 @@ export function createHttpDoor({ logger, host = '0.0.0.0' }: { readonly logger: 
     const step = (index: number) => (error?: unknown) => {
       const handler = handlers[index];
       if (error !== undefined || handler === undefined) next(error);
-      else Promise.resolve(handler(request, response, step(index + 1))).catch(next);
+      // What it throws at once too: a router passes on in a turn of its own, where nobody else would catch it.
+      else new Promise((resolve) => { resolve(handler(request, response, step(index + 1))); }).catch(next);
     };
     step(0)();
   });
