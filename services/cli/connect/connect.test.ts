@@ -99,7 +99,7 @@ test('a no, or the end of the input, follows nothing', async () => {
 });
 
 test('a second run asks for no token and adds no source, and takes up what is missing', async () => {
-  engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://GitLab.example.com/', registeredAt: TIME }] });
+  engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://GitLab.example.com/', registeredAt: TIME, revision: 0 }] });
   engine.answer(`GET /v1/sources/${SOURCE_ID}/gitlab/projects?group=shop&limit=100`, { projects: [project(1, 'web', { codebaseId: CODEBASES[0] }), project(2, 'api')], next: null });
   const ran = await connect(['--group', 'shop', '--yes'], { env: { TEKAI_URL: engine.url, TEKAI_TOKEN: TOKEN } });
   expect(ran.stdout).toContain('work (https://GitLab.example.com/) is known already; its token and settings stay as they are.\n1 project to follow');
