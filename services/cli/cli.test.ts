@@ -149,7 +149,7 @@ describe('source', () => {
 
   test('show says what was last found of the token', async () => {
     const token = { lastFour: 'wxyz', kind: 'personal', scopes: ['read_api'], expiresAt: '2027-02-01', checkedAt: TIME };
-    engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://gitlab.example.com', registeredAt: TIME, token, check: { state: 'ok' } }] });
+    engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://gitlab.example.com', registeredAt: TIME, revision: 0, token, check: { state: 'ok' } }] });
     expect((await ask('source', 'show', 'work')).stdout).toMatch(/check {5}ok, 5 min ago\n {2}token {5}personal, ends in wxyz\n {2}scopes {4}read_api\n {2}expires {3}2027-02-01\n$/);
   });
 
