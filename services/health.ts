@@ -24,7 +24,7 @@ export interface Health {
 
 export interface Version { readonly version: string; readonly commit: string; readonly node: string; readonly services: readonly string[] }
 
-export function createHealth({ checks, metrics, version }: Pick<Engine, 'checks' | 'metrics'> & { version: Version }): Health {
+export function createHealth({ checks, door, metrics, version }: Pick<Engine, 'checks' | 'door' | 'metrics'> & { version: Version }): Health {
   const loop = monitorEventLoopDelay();
   loop.enable();
   let isStopping = false;
@@ -48,7 +48,7 @@ export function createHealth({ checks, metrics, version }: Pick<Engine, 'checks'
         return { status: why.length === 0 ? 200 : 503, body: { ready: why.length === 0 }, reasons: why };
       }
       case '/version': return { status: 200, body: version, reasons: [] };
-      case '/': return { status: 200, body: { name: 'TekAI Context Engine', ...version, see: ADDRESSES }, reasons: [] };
+      case '/': return { status: 200, body: { name: 'TekAI Context Engine', ...version, see: door.served() }, reasons: [] };
       default: return undefined;
     }
   }
@@ -84,8 +84,6 @@ export function createHealth({ checks, metrics, version }: Pick<Engine, 'checks'
     },
   };
 }
-
-const ADDRESSES = ['/livez', '/readyz', '/version', '/v1/sources', '/v1/codebases', '/v1/syncs', '/v1/events', '/v1/parked', '/v1/live (WebSocket)', '/webhooks/gitlab/{source}'];
 
 async function askAll(checks: Engine['checks']): Promise<string[]> {
   const answers = await Promise.all(Object.entries(checks).map(([name, check]) =>

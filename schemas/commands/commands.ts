@@ -46,12 +46,17 @@ export type RegisterCodebase = z.infer<typeof registerCodebase>;
 export const requestSync = z.strictObject({ ref: refName.optional() });
 export type RequestSync = z.infer<typeof requestSync>;
 
-/** `PATCH /v1/sources/{id}`: what is not named stays; null takes an authority or a proxy away. */
+/** `PATCH /v1/sources/{id}`: what is not named stays; null takes an authority, a proxy or a client certificate (and its key) away. */
 export const changeSource = z.strictObject({
   name: registerSource.shape.name,
   token: registerSource.shape.token.optional(),
   caPem: z.string().max(200_000).nullable().optional(),
+  clientCertPem: z.string().max(100_000).nullable().optional(),
+  /** Stays when only the certificate is renewed. */
+  clientKeyPem: z.string().max(20_000).optional(),
   proxyUrl: z.url({ protocol: /^https?$/ }).max(2_000).nullable().optional(),
+  /** Changed also when GitLab cannot be reached with it now. A token that GitLab refuses is never taken. */
+  acceptUnreachable: registerSource.shape.acceptUnreachable,
 });
 export type ChangeSource = z.infer<typeof changeSource>;
 

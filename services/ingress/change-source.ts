@@ -1,3 +1,4 @@
+import type { SourceCheck } from '#schemas/api/sources.ts';
 import type { SourceId } from '#schemas/brand.ts';
 import type { ChangeSource } from '#schemas/commands/commands.ts';
 import type { Fact } from '#schemas/events/facts.ts';
@@ -5,16 +6,20 @@ import { codebaseStream, sourceStream } from '#schemas/ids.ts';
 import { applyToCodebase, type CodebaseState } from '#shared/lifecycles/codebase-state.ts';
 import { readState } from '#shared/lifecycles/read-state.ts';
 import { applyToSource, type SourceState } from '#shared/lifecycles/source-state.ts';
+import type { CheckSourceDeps } from '#shared/sources/check-source.ts';
+import type { SourceChecks } from '#shared/sources/source-checks.ts';
 import type { ReadStore } from '#shared/read-store/read-store.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import type { SourceRegistry } from '#shared/sources/source-directory.ts';
+import { changedAccessOf, checkGiven } from './check-given.ts';
 import { decide, type DecideDeps, type Outcome } from './decide.ts';
 import type { IfMatch } from './if-match.ts';
 import type { CommandContext } from './register-source.ts';
 
-export interface ChangeSourceDeps extends DecideDeps {
-  readonly sources: Pick<SourceRegistry, 'change' | 'forget'>;
+export interface ChangeSourceDeps extends DecideDeps, CheckSourceDeps {
+  readonly sources: Pick<SourceRegistry, 'access' | 'settings' | 'change' | 'forget'>;
+  readonly checks: Pick<SourceChecks, 'keep' | 'askAgain'>;
   /** Which codebases a source has, as far as folded. */
   readonly store: Pick<ReadStore, 'codebases'>;
 }
@@ -22,27 +27,46 @@ export interface ChangeSourceDeps extends DecideDeps {
 type Given = CommandContext & { readonly ifMatch: IfMatch };
 
 /**
- * Another name, token, authority or proxy. The fact first, for the log decides who is first; then table and vault: sent again
- * after a crash between, the same command finds its fact and writes them. @throws Problem | Unavailable
+ * Another name, token, authority, client certificate or proxy: once GitLab took it. The fact first, for the log decides who is
+ * first, and who is second must have changed no secret; then table and vault: sent again after a crash between, the same command
+ * finds its fact and writes them, whatever was changed since of the rest. @throws Problem | Unavailable
  */
 export async function onChangeSource(deps: ChangeSourceDeps, id: SourceId, { body, ifMatch, ...context }: Given & { readonly body: ChangeSource }): Promise<Outcome<SourceState>> {
+  let given: Checked | undefined;
   const outcome = await decide(deps, {
     stream: sourceStream(id), apply: applyToSource, context, ifMatch, said: [id, body],
-    decide(state, command) {
+    async decide(state, command) {
       const { name } = mustBeKnown(state, id);
+      // Once, however often somebody else is quicker: GitLab counts wrong tokens.
+      given ??= await checkChange(deps, id, body);
       const changed: Fact<'source.changed'>['data']['changed'] = [];
       if (body.name !== undefined && body.name !== name) changed.push('name');
       if (body.token !== undefined) changed.push('token');
       if (body.caPem !== undefined) changed.push('ca');
+      if (body.clientCertPem !== undefined || body.clientKeyPem !== undefined) changed.push('client');
       if (body.proxyUrl !== undefined) changed.push('proxy');
       return changed.length === 0 ? undefined : newFact({ type: 'source.changed', ...partsOf(deps, id, context), data: { sourceId: id, name: body.name ?? name, changed, command } });
     },
   });
   if (outcome.fact?.type === 'source.changed') {
-    const { name: _name, ...rest } = body;
-    await deps.sources.change(id, { revision: outcome.fact.revision, name: outcome.fact.data.name, ...rest });
+    const { revision, data: { name, changed } } = outcome.fact;
+    const { name: _name, acceptUnreachable: _accept, ...rest } = body;
+    await deps.sources.change(id, { revision, ...(changed.includes('name') ? { name } : {}), ...rest });
+    if (given?.checked !== undefined) await deps.checks.keep(id, { ...given.checked, at: deps.now() });
+    // Told again: what GitLab said then is not known here, and what is in use now may be another's.
+    else if (outcome.isRepeated && changed.some((one) => one !== 'name')) await deps.checks.askAgain(id, deps.now());
   }
   return outcome;
+}
+
+interface Checked { readonly checked: { readonly check: SourceCheck; readonly token: string } | undefined }
+
+/** @throws Problem 422 when GitLab does not take it */
+async function checkChange(deps: ChangeSourceDeps, id: SourceId, body: ChangeSource): Promise<Checked> {
+  const [settings, now] = await Promise.all([deps.sources.settings(id), deps.sources.access(id)]);
+  if (settings === undefined) throw new Error(`source ${id} is known, but its settings are not there`);
+  const access = changedAccessOf({ baseUrl: settings.baseUrl, now, body });
+  return { checked: access === undefined ? undefined : { check: await checkGiven(deps, access, body), token: access.token } };
 }
 
 /** A GitLab is known no longer, and its secrets are forgotten. Final. @throws Problem 409 while it has codebases | Unavailable */

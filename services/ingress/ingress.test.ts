@@ -68,7 +68,7 @@ async function ingress({ spoolBytesMax = 1 << 30 } = {}): Promise<World> {
       await running?.stop();
       const door = createHttpDoor({ logger, host: '127.0.0.1' });
       const service = await start(
-        { log, query, sources, store: { codebases: async () => [] }, checks: { keep: async () => undefined }, vault: createMemorySecretVault(), openGitLab: () => { throw new Error('not asked'); }, bus: { redrive: async () => 0 }, door, access: createTokenAccess('access'), logger, metrics, now: () => new Date(), sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined) },
+        { log, query, sources, store: { codebases: async () => [] }, checks: { keep: async () => undefined, askAgain: async () => undefined }, vault: createMemorySecretVault(), openGitLab: () => { throw new Error('not asked'); }, bus: { redrive: async () => 0 }, door, access: createTokenAccess('access'), logger, metrics, now: () => new Date(), sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined) },
         { spoolDirectory, spoolBytesMax: options.spoolBytesMax ?? spoolBytesMax, publicUrl: 'http://here' });
       world.url = `http://127.0.0.1:${await door.listen(0)}`;
       running = { stop: async () => { await door.close(); await service.stop(); } };

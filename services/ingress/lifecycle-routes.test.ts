@@ -40,7 +40,7 @@ beforeEach(async () => {
   const spoolDirectory = await mkdtemp(path.join(tmpdir(), 'tekai-spool-'));
   const door = createHttpDoor({ logger, host: '127.0.0.1' });
   const service = await start(
-    { log, query, sources, checks: { keep: async () => undefined }, store: { codebases: async () => [] }, vault: createMemorySecretVault(), openGitLab: () => { throw new Error('not asked'); }, bus: { redrive: async () => 0 }, door, access: createTokenAccess('access'), logger, metrics: createMetrics(), now: () => new Date(), sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined) },
+    { log, query, sources, checks: { keep: async () => undefined, askAgain: async () => undefined }, store: { codebases: async () => [] }, vault: createMemorySecretVault(), openGitLab: () => { throw new Error('not asked'); }, bus: { redrive: async () => 0 }, door, access: createTokenAccess('access'), logger, metrics: createMetrics(), now: () => new Date(), sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined) },
     { spoolDirectory, spoolBytesMax: 1 << 20, publicUrl: 'http://here' });
   url = `http://127.0.0.1:${await door.listen(0)}`;
   facts = async () => {

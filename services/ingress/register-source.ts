@@ -6,11 +6,11 @@ import { sourceIdOf, sourceStream } from '#schemas/ids.ts';
 import type { RegisterSource } from '#schemas/commands/commands.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
-import { Problem } from '#shared/runtime/problem.ts';
 import type { SecretVault } from '#shared/secrets/secret-vault.ts';
-import { checkSource, type CheckSourceDeps } from '#shared/sources/check-source.ts';
+import type { CheckSourceDeps } from '#shared/sources/check-source.ts';
 import type { SourceChecks } from '#shared/sources/source-checks.ts';
 import type { SourceRegistry } from '#shared/sources/source-directory.ts';
+import { checkGiven } from './check-given.ts';
 import { keyReused } from './command-keys.ts';
 import { accessOf } from './source-access.ts';
 
@@ -37,11 +37,7 @@ export async function onRegisterSource(deps: RegisterSourceDeps, body: RegisterS
   if (before !== undefined) return source;
 
   const access = accessOf(body);
-  const check = await checkSource(deps, access);
-  if (check.state === 'refused') throw new Problem(422, 'source-refused', check.detail, { errors: [{ pointer: '/token', detail: 'refused by GitLab' }] });
-  if (check.state === 'unreachable' && body.acceptUnreachable !== true) {
-    throw new Problem(422, 'source-unreachable', `${check.detail} To register it all the same, send "acceptUnreachable": true.`, { errors: check.advice.slice(0, 1).map(({ code }) => ({ pointer: POINTERS[code] ?? '/baseUrl', detail: code })) });
-  }
+  const check = await checkGiven(deps, access, body);
   const isSaved = await deps.sources.save({
     sourceId: source, name, baseUrl: body.baseUrl, caPem: body.caPem ?? null, token: body.token, proxyUrl: body.proxyUrl ?? null, client: access.client ?? null, digest,
     webhookToken: body.webhookToken ?? randomBytes(32).toString('base64url'),
@@ -57,11 +53,6 @@ export async function onRegisterSource(deps: RegisterSourceDeps, body: RegisterS
   if (outcome.kind === 'wrongRevision' && (await registeredBy(deps, source)) !== digest) throw keyReused(key);
   return source;
 }
-
-/** Which field of the body to look at. */
-const POINTERS: Readonly<Record<string, string>> = {
-  'tls-authority-unknown': '/caPem', 'client-certificate-refused': '/clientCertPem', 'connection-cut': '/clientCertPem', 'proxy-failed': '/proxyUrl', 'proxy-login': '/proxyUrl',
-};
 
 /** Digest of the command that registered it; undefined when none did. */
 async function registeredBy({ log }: Pick<RegisterSourceDeps, 'log'>, source: SourceId): Promise<string | undefined> {

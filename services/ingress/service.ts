@@ -35,7 +35,7 @@ export interface IngressDeps {
   readonly log: Pick<EventLog, 'append' | 'readStream'>;
   readonly query: Query;
   readonly sources: SourceRegistry;
-  readonly checks: Pick<SourceChecks, 'keep'>;
+  readonly checks: Pick<SourceChecks, 'keep' | 'askAgain'>;
   readonly store: Pick<ReadStore, 'codebases'>;
   readonly vault: Pick<SecretVault, 'digest'>;
   readonly openGitLab: OpenGitLab;
@@ -91,7 +91,7 @@ export async function start(deps: IngressDeps, config: IngressConfig): Promise<R
     if (facts === 0) throw new Problem(404, 'nothing-parked', `Nothing of key ${JSON.stringify(key)} is parked in group ${JSON.stringify(group)}. GET /v1/parked lists what is.`);
     response.status(202).json({ group, key, facts });
   });
-  router.use(lifecycleRoutes({ ...deps, codebases }));
+  router.use(lifecycleRoutes({ ...deps, publicUrl: config.publicUrl, codebases }));
   deps.door.use(router);
 
   await withDeadline(deliveries.prepareMonths(now()), { ms: MONTHS_FIRST_MS_MAX, dependency: 'database' }).catch((error: unknown) => logger.warn({ error }, 'the partitions of deliveries wait for the database'));

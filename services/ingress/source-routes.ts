@@ -3,6 +3,8 @@ import type { GitLabGroupPage, GitLabProjectPage, ManualHook, SourceCheck } from
 import { sourceId, type CodebaseId, type GitLabProjectId, type SourceId } from '#schemas/brand.ts';
 import { checkSource } from '#schemas/commands/commands.ts';
 import { codebaseIdOf, codebaseStream } from '#schemas/ids.ts';
+import { applyToCodebase } from '#shared/lifecycles/codebase-state.ts';
+import { readState } from '#shared/lifecycles/read-state.ts';
 import { GitLabRequestError, type Answer, type GitLab, type GitLabAccess } from '#shared/gitlab/gitlab.ts';
 import { LIST_PAGE_MAX, placeAsText, placeFromText, type ListPage, type PagePlace } from '#shared/gitlab/list-pages.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
@@ -98,10 +100,11 @@ async function askedOf<T>(access: GitLabAccess, gitlab: GitLab, ask: (gitlab: Gi
   }
 }
 
+/** What was removed can be followed again, as if it never had been. */
 async function registeredAs({ log }: SourceRoutesDeps, source: SourceId, project: GitLabProjectId): Promise<CodebaseId | null> {
   const codebase = codebaseIdOf(source, project);
-  const [first] = await log.readStream(codebaseStream(codebase), { limit: 1 });
-  return first === undefined ? null : codebase;
+  const state = await readState(log, codebaseStream(codebase), applyToCodebase);
+  return state === undefined || state.standing === 'removed' || state.standing === 'deleted' ? null : codebase;
 }
 
 function pageOf(request: Request): { limit: number; after: PagePlace | undefined } {

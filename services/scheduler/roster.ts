@@ -24,13 +24,13 @@ export type Roster = ReadonlyMap<CodebaseId, Watched>;
 
 const CODEBASES_A_PAGE = 1_000;
 
-/** Every active codebase, as the tables have it now; what this process has in mind of it stays. @throws Unavailable */
+/** Every active codebase (archived ones are read, not synced), as the tables have it now; what this process has in mind of it stays. @throws Unavailable */
 export async function loadRoster({ store, looks }: { store: Pick<ReadStore, 'codebases'>; looks: Pick<Looks, 'all'> }, before: Roster): Promise<Roster> {
   const rows = await looks.all();
   const roster = new Map<CodebaseId, Watched>();
   for (let after = ''; ;) {
-    const page = await store.codebases({ after, limit: CODEBASES_A_PAGE });
-    for (const codebase of page) if (codebase.state === 'active') roster.set(codebase.id, watchedOf(codebase, { known: before.get(codebase.id), row: rows.get(codebase.id) ?? NEVER_LOOKED }));
+    const page = await store.codebases({ after, limit: CODEBASES_A_PAGE, states: ['active'] });
+    for (const codebase of page) roster.set(codebase.id, watchedOf(codebase, { known: before.get(codebase.id), row: rows.get(codebase.id) ?? NEVER_LOOKED }));
     const last = page.at(-1);
     if (last === undefined || page.length < CODEBASES_A_PAGE) return roster;
     after = last.id;

@@ -64,7 +64,7 @@ export function createMemoryReadStore(model: ReadModel): ReadStore {
     facts: async ({ key, stream, type, after, until, limit }) => model.facts
       .filter((fact) => fact.position > after && isFactAsked(fact, { key, stream, types: typeof type === 'string' ? [type] : type }))
       .filter((fact) => until === undefined || ('position' in until ? fact.position <= until.position : (fact.time ?? '') < until.time))
-      .sort((left, right) => compare(left.position, right.position)).slice(0, limit).map(({ position, key: of, stream: into, revision, type: kind }) => ({ position, key: of, stream: into, revision, type: kind })),
+      .sort((left, right) => compare(left.position, right.position)).slice(0, limit).map(indexedOf),
     newestFacts: async ({ types, key, streamPrefix = '', since = '', until, before, limit }) => model.facts
       .filter((fact) => isFactAsked(fact, { key, types }) && fact.stream.startsWith(streamPrefix) && (fact.time ?? '') >= since && (until === undefined || (fact.time ?? '') < until) && (before === undefined || fact.position < before))
       .sort((left, right) => compare(right.position, left.position)).slice(0, limit).map(markOf),
@@ -74,10 +74,12 @@ export function createMemoryReadStore(model: ReadModel): ReadStore {
     progress: async (id) => model.progress.get(id),
     unfolded: async (key) => model.unfolded.filter((one) => one === key).length,
     factsOf: async ({ keys, after, limit }) => model.facts.filter((fact) => fact.position > after && keys.includes(fact.key))
-      .sort((left, right) => compare(left.position, right.position)).slice(0, limit),
+      .sort((left, right) => compare(left.position, right.position)).slice(0, limit).map(indexedOf),
     members: async (project) => ({ codebases: members.filter((one) => one.project === project && one.isMember).map((one) => one.codebase).sort(compare), position: model.position }),
   };
 }
+
+const indexedOf = ({ position, key, stream, revision, type }: IndexedFact): IndexedFact => ({ position, key, stream, revision, type });
 
 const markOf = (fact: IndexedFact & Partial<FactMark>): FactMark => ({ id: '' as FactMark['id'], correlationId: '', time: '', ...fact });
 

@@ -6,7 +6,9 @@ import type { At, Known, ReadStore, VersionView } from './read-store.ts';
 type Version = ReadModel['versions'][number];
 
 const QUESTIONS = 200;
-const CODEBASE = '00000000-0000-4000-8000-000000000001' as CodebaseId;
+/** Whose histories they are: registered before all of them. */
+export const MOMENTS_OF = '00000000-0000-4000-8000-000000000001' as CodebaseId;
+const CODEBASE = MOMENTS_OF;
 const OTHER = '00000000-0000-4000-8000-000000000002' as CodebaseId;
 const REFS = ['refs/heads/main', 'refs/heads/side', 'refs/tags/v1'] as RefName[];
 const at = (n: number) => String(n).padStart(20, '0') as Position;

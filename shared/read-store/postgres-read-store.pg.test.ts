@@ -5,7 +5,7 @@ import { freshDatabase } from '#tests/harness/postgres.ts';
 import type { Position } from '#schemas/brand.ts';
 import type { ReadModel } from './memory-read-store.ts';
 import { createPostgresReadStore } from './postgres-read-store.ts';
-import { momentsContract } from './moments.contract.ts';
+import { MOMENTS_OF, momentsContract } from './moments.contract.ts';
 import { readStoreContract } from './read-store.contract.ts';
 
 const OWNERS = ['projector', 'notifier', 'scheduler'].map((name) => ({ name, directory: new URL(`../../services/${name}/migrations/`, import.meta.url).pathname }));
@@ -27,7 +27,10 @@ readStoreContract('postgres', async (model) => {
 
 describe('one database for all histories', () => {
   let made: Awaited<ReturnType<typeof database>>;
-  beforeAll(async () => { made = await database(); });
+  beforeAll(async () => {
+    made = await database();
+    await made.pool.query(`insert into read_model.codebases (codebase_id, source_id, gitlab_project_id, followed, hook_state, registered_at) values ($1, $2, 1, '{"branches":["*"],"tags":[]}', 'pending', '2026-01-01T00:00:00.000Z')`, [MOMENTS_OF, MOMENTS_OF]);
+  });
   afterAll(() => made.drop());
 
   momentsContract('postgres', async (versions) => {

@@ -18,7 +18,7 @@ beforeAll(async () => {
   checks = createPostgresSourceChecks({ pool });
 });
 afterAll(async () => { await pool.end(); await database.drop(); });
-beforeEach(() => pool.query('truncate sources, source_checks'));
+beforeEach(() => pool.query('truncate sources, source_checks cascade'));
 
 const registered = async () => {
   const id = randomUUID() as SourceId;

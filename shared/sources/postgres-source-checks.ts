@@ -28,6 +28,10 @@ export function createPostgresSourceChecks({ pool }: { readonly pool: Pool }): S
         [source, nextCheckAt(check, at), at, check.state, kind, scopes === null ? null : JSON.stringify(scopes), expiresAt, check.gitlab.version, lastFourOf(token)]);
     },
 
+    async askAgain(source, now) {
+      await query('update source_checks set next_at = $2 where source_id = $1', [source, now]);
+    },
+
     async kept() {
       const rows = await query<Row>('select * from source_checks where checked_at is not null', []);
       return new Map(rows.map((row) => [row.source_id, {

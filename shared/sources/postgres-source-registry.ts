@@ -8,6 +8,8 @@ interface Row { source_id: SourceId; name: string; base_url: string; ca_pem: str
 
 const secretName = (source: SourceId, what: 'gitlab-token' | 'proxy-url' | 'client-key' | 'webhook-token' | 'signing-token') => `source/${source}/${what}`;
 
+type Changeable = 'name' | 'token' | 'ca' | 'client' | 'proxy';
+
 /** Settings in ingress's table `sources`, everything secret in the vault. */
 export function createPostgresSourceRegistry({ pool, vault }: { readonly pool: Pool; readonly vault: SecretVault }): SourceRegistry {
   const query = createQuery(pool);
@@ -19,6 +21,21 @@ export function createPostgresSourceRegistry({ pool, vault }: { readonly pool: P
   // The same command again, after a crash: what was made at random the first time stays, for GitLab may know it already.
   async function putOnce(name: string, value: string): Promise<void> {
     if ((await vault.get(name)) === undefined) await vault.put(name, value);
+  }
+
+  /** Undefined: stays. */
+  async function put(source: SourceId, what: Parameters<typeof secretName>[1], value: string | null | undefined): Promise<void> {
+    if (value === null) await vault.delete(secretName(source, what));
+    else if (value !== undefined) await vault.put(secretName(source, what), value);
+  }
+
+  // Each by itself: a change of the name that comes in between must not lose the token that an older change has still to write.
+  async function claim(source: SourceId, revision: number, wanted: readonly Changeable[]): Promise<(what: Changeable) => boolean> {
+    const rows = await query<{ what: Changeable }>(
+      `insert into source_revisions as known (source_id, what, revision) select $1::uuid, unnest($3::text[]), $2::int where exists (select from sources where source_id = $1::uuid)
+       on conflict (source_id, what) do update set revision = excluded.revision where known.revision <= excluded.revision returning what`, [source, revision, wanted]);
+    const claimed = new Set(rows.map(({ what }) => what));
+    return (what) => claimed.has(what);
   }
 
   return {
@@ -57,19 +74,25 @@ export function createPostgresSourceRegistry({ pool, vault }: { readonly pool: P
       return true;
     },
 
-    async change(source, { revision, name, token, caPem, proxyUrl }) {
-      const [row] = await query<Row>(
-        `update sources set revision = $2, name = $3, ca_pem = case when $4 then $5 else ca_pem end where source_id = $1 and revision <= $2 returning source_id`,
-        [source, revision, name, caPem !== undefined, caPem ?? null]);
-      if (row === undefined) return;
-      if (token !== undefined) await vault.put(secretName(source, 'gitlab-token'), token);
-      if (proxyUrl === null) await vault.delete(secretName(source, 'proxy-url'));
-      if (typeof proxyUrl === 'string') await vault.put(secretName(source, 'proxy-url'), proxyUrl);
+    async change(source, { revision, name, token, caPem, proxyUrl, clientCertPem, clientKeyPem }) {
+      const given: Record<Changeable, unknown> = { name, token, ca: caPem, client: clientCertPem === undefined ? clientKeyPem : clientCertPem, proxy: proxyUrl };
+      const isOurs = await claim(source, revision, (Object.keys(given) as Changeable[]).filter((what) => given[what] !== undefined));
+      if (isOurs('name')) await query('update sources set name = $2 where source_id = $1', [source, name]);
+      if (isOurs('ca')) await query('update sources set ca_pem = $2 where source_id = $1', [source, caPem]);
+      if (isOurs('token')) await put(source, 'gitlab-token', token);
+      if (isOurs('proxy')) await put(source, 'proxy-url', proxyUrl);
+      if (isOurs('client')) {
+        // Key first: a certificate without its key lets nobody in.
+        if (clientCertPem !== null) await put(source, 'client-key', clientKeyPem);
+        if (clientCertPem !== undefined) await query('update sources set client_cert_pem = $2 where source_id = $1', [source, clientCertPem]);
+        if (clientCertPem === null) await put(source, 'client-key', null);
+      }
     },
 
     async forget(source) {
-      for (const what of ['gitlab-token', 'proxy-url', 'webhook-token', 'signing-token'] as const) await vault.delete(secretName(source, what));
+      for (const what of ['gitlab-token', 'proxy-url', 'client-key', 'webhook-token', 'signing-token'] as const) await vault.delete(secretName(source, what));
       await query('delete from sources where source_id = $1', [source]);
+      await query('delete from source_checks where source_id = $1', [source]);
     },
   };
 }

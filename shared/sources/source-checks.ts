@@ -15,6 +15,8 @@ export interface KeptCheck {
 /** What GitLab said of each source's credentials. Ingress and scheduler write, query-api reads. @throws Unavailable */
 export interface SourceChecks {
   keep(source: SourceId, made: { readonly check: SourceCheck; readonly token: string; readonly at: Date }): Promise<void>;
+  /** Due at once. */
+  askAgain(source: SourceId, now: Date): Promise<void>;
   kept(): Promise<ReadonlyMap<SourceId, KeptCheck>>;
   /** A source whose check is due, which nobody else is given for some minutes; undefined when there is none. */
   claimDue(now: Date): Promise<SourceId | undefined>;

@@ -35,16 +35,19 @@ export interface NewSource extends SourceSettings {
 export interface SourceChange {
   /** Of the fact that tells of it. */
   readonly revision: number;
-  readonly name: string;
+  readonly name?: string | undefined;
   readonly token?: string | undefined;
   readonly caPem?: string | null | undefined;
+  /** Null takes the key away too. */
+  readonly clientCertPem?: string | null | undefined;
+  readonly clientKeyPem?: string | undefined;
   readonly proxyUrl?: string | null | undefined;
 }
 
 export interface SourceRegistry extends SourceDirectory {
   /** False, with nothing changed, when the source was saved by a command with another digest. */
   save(source: NewSource): Promise<boolean>;
-  /** What is not named stays; null takes it away. Doing it again changes nothing, nor does a change of an older revision. */
+  /** What is not named stays; null takes it away. Doing it again changes nothing; of what a newer revision has changed, an older one changes nothing. */
   change(source: SourceId, change: SourceChange): Promise<void>;
   /** Settings and secrets are gone after this. */
   forget(source: SourceId): Promise<void>;

@@ -2,14 +2,14 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { startSimulator, type Simulator } from '../../infra/gitlab-simulator/server.ts';
-import { startConnectProxy, type ConnectProxy } from '../harness/connect-proxy.ts';
+import { startForwardProxy, type ForwardProxy } from '../harness/forward-proxy.ts';
 import { hasOpenssl, makeAuthority, type Certified, type PrivateAuthority } from '../harness/private-authority.ts';
 import { makeRepository } from '../harness/repository.ts';
 import { eventsOf, startSystem, untilStored, until, type System } from '../harness/system.ts';
 
 /** A name that no DNS knows (RFC 6761): who comes, came by the proxy. */
 const HOST = 'gitlab.behind-walls.invalid';
-const LOGIN = 'user:p%40ss-canary';
+const CREDENTIALS = { user: 'user', password: 'p@ss-canary' };
 const MAIN = 'refs/heads/main';
 
 (hasOpenssl ? describe : describe.skip)('a GitLab behind a private authority, a client certificate and a proxy (needs openssl)', () => {
@@ -17,7 +17,7 @@ const MAIN = 'refs/heads/main';
   let authority: PrivateAuthority;
   let client: Certified;
   let simulator: Simulator;
-  let proxy: ConnectProxy;
+  let proxy: ForwardProxy;
   let system: System;
 
   beforeAll(async () => {
@@ -26,7 +26,7 @@ const MAIN = 'refs/heads/main';
     client = authority.client('tekai');
     const { certFile, keyFile } = authority.server(HOST);
     simulator = await startSimulator({ port: 0, dir: path.join(folder, 'gitlab'), tls: { certFile, keyFile, clientCaFile: authority.certFile } });
-    proxy = await startConnectProxy({ login: decodeURIComponent(LOGIN), hosts: [HOST] });
+    proxy = await startForwardProxy({ credentials: CREDENTIALS, hosts: { [HOST]: { host: '127.0.0.1', port: Number(new URL(simulator.url).port) } } });
     system = await startSystem();
   });
   afterAll(async () => {
@@ -38,7 +38,7 @@ const MAIN = 'refs/heads/main';
 
   const baseUrl = () => `https://${HOST}:${new URL(simulator.url).port}`;
   const body = () => ({
-    baseUrl: baseUrl(), token: simulator.token, caPem: authority.certPem, clientCertPem: client.certPem, clientKeyPem: client.keyPem, proxyUrl: `http://${LOGIN}@127.0.0.1:${proxy.port}`,
+    baseUrl: baseUrl(), token: simulator.token, caPem: authority.certPem, clientCertPem: client.certPem, clientKeyPem: client.keyPem, proxyUrl: proxy.url,
   });
   const check = async (change: object) => (await system.ask('POST', '/v1/source-checks', { body: { ...body(), ...change } })).json<{ state: string; detail: string; advice: { code: string }[] }>();
 
@@ -93,7 +93,8 @@ const MAIN = 'refs/heads/main';
     await untilStored(system, codebase, MAIN, first);
     expect((await system.ask('GET', `/v1/codebases/${codebase}/files/a`)).bytes.toString()).toBe('behind walls');
 
-    expect(new Set(proxy.passed)).toEqual(new Set([`CONNECT ${HOST}:${new URL(simulator.url).port}`]));
+    const tunnels = proxy.passed.filter(({ status }) => status === 200).map(({ method, target }) => `${method} ${target}`);
+    expect(new Set(tunnels)).toEqual(new Set([`CONNECT ${HOST}:${new URL(simulator.url).port}`]));
     expect(proxy.agents.some((agent) => agent.startsWith('git/'))).toBe(true);
     expect(proxy.agents.some((agent) => !agent.startsWith('git/'))).toBe(true);
   });
@@ -112,6 +113,29 @@ const MAIN = 'refs/heads/main';
     expect(sources.find((one) => one.baseUrl === baseUrl())).toMatchObject({
       token: { lastFour: simulator.token.slice(-4), kind: 'personal', scopes: expect.arrayContaining(['api']), expiresAt: null, checkedAt: expect.any(String) }, check: { state: 'ok' },
     });
+  });
+
+  test('another client certificate is taken once GitLab takes it, with its key, or with the key that is known; the one in use stays when it does not', async () => {
+    const source = (await system.ask('GET', '/v1/sources')).json<{ sources: { id: string; baseUrl: string }[] }>().sources.find((one) => one.baseUrl === baseUrl())!.id;
+    const change = (given: object) => system.ask('PATCH', `/v1/sources/${source}`, { body: given, headers: { 'if-match': '*' } });
+    const stateNow = async () => (await system.ask('GET', `/v1/sources/${source}/check`)).json<{ state: string }>().state;
+    const [renewed, nobody] = [authority.client('renewed'), makeAuthority(folder, 'strangers-too').client('nobody')];
+    const pairOf = ({ certPem, keyPem }: Certified) => ({ clientCertPem: certPem, clientKeyPem: keyPem });
+    for (const [given, code, pointer] of [
+      [pairOf(nobody), 'source-unreachable', '/clientCertPem'], [{ clientCertPem: null }, 'source-unreachable', '/clientCertPem'], [{ caPem: null }, 'source-unreachable', '/caPem'], [{ proxyUrl: null }, 'source-unreachable', '/baseUrl'],
+      [{ clientCertPem: renewed.certPem }, 'body-invalid', '/clientKeyPem'], [{ clientCertPem: null, clientKeyPem: renewed.keyPem }, 'body-invalid', '/clientCertPem'],
+    ] as const) {
+      const answer = await change(given);
+      expect([Object.keys(given), answer.status, answer.json()]).toMatchObject([Object.keys(given), 422, { code, errors: [{ pointer }] }]);
+    }
+    expect(await stateNow()).toBe('ok');
+    const changed = await change(pairOf(renewed));
+    expect([changed.status, changed.json()]).toMatchObject([200, { changed: ['client'] }]);
+    // The key is known by now; whose certificate it is stays.
+    expect((await change({ clientCertPem: renewed.certPem, caPem: authority.certPem })).json()).toMatchObject({ changed: ['ca', 'client'] });
+    expect(await stateNow()).toBe('ok');
+    // As it was, for what follows.
+    expect((await change({ ...pairOf(client), acceptUnreachable: true })).status).toBe(200);
   });
 
   test('after a restart of the engine it syncs again: the key comes from the vault', async () => {

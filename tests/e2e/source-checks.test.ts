@@ -101,13 +101,55 @@ describe('registering', () => {
     const { id } = (await register({ name: 'shown', token })).json<{ id: string }>();
     const shown = await until('it is listed', async () => (await sources()).find((one) => one.id === id));
     expect(shown).toMatchObject({ token: { lastFour: token.slice(-4), kind: 'personal', scopes: ['read_api'], expiresAt: inDays(9) }, check: { state: 'ok' } });
-    expect((await system.ask('GET', `/v1/sources/${id}`)).json()).toEqual({ ...shown, polling: null });
+    expect((await system.ask('GET', `/v1/sources/${id}`)).json()).toMatchObject(shown);
     // It ends: GitLab refuses it, and what it said before still tells why.
     await system.gitlab.admin('POST', '/clock', { advanceMs: 10 * 86_400_000 });
     const again = (await system.ask('GET', `/v1/sources/${id}/check`)).json<SourceCheck>();
     expect(again).toMatchObject({ state: 'refused', detail: expect.stringContaining('expired') as string });
     expect((await system.ask('GET', `/v1/sources/${id}`)).json()).toMatchObject({ token: { kind: 'personal', expiresAt: inDays(9) }, check: { state: 'refused' } });
     await system.gitlab.admin('POST', '/clock', { advanceMs: -10 * 86_400_000 });
+  });
+});
+
+describe('changing a source', () => {
+  let at: string;
+  let token: string;
+  beforeAll(async () => {
+    token = await tokenOf({ scopes: ['api'], expiresAt: inDays(90) });
+    at = `/v1/sources/${(await register({ name: 'changing', token })).json<{ id: string }>().id}`;
+  });
+  const change = (given: object, headers = {}) => system.ask('PATCH', at, { body: given, headers: { 'if-match': '*', ...headers } });
+  const source = () => until('it is listed', async () => { const answer = await system.ask('GET', at); return answer.status === 200 && answer.json<SourceAnswer & { revision: number }>(); });
+  const facts = () => eventsOf(system, `key=${at.split('/').at(-1)}&type=source.changed`);
+
+  test('takes no token that GitLab refuses, and no way on which it cannot be reached unless that was wished; what was in use stays', async () => {
+    const before = await source();
+    for (const [given, code] of [
+      [{ token: 'glpat-wrong-canary-000000', acceptUnreachable: true }, 'source-refused'], [{ token: 'glpat-wrong-canary-000000', name: 'other' }, 'source-refused'],
+      [{ proxyUrl: 'http://127.0.0.1:9' }, 'source-unreachable'], [{ caPem: 'nonsense' }, 'body-invalid'], [{ clientKeyPem: 'nonsense' }, 'body-invalid'],
+    ] as const) {
+      const answer = await change(given);
+      expect([given, answer.status, answer.json<{ code: string }>().code]).toEqual([given, 422, code]);
+      expect(answer.bytes.toString()).not.toContain('canary');
+    }
+    expect([await source(), await facts()]).toEqual([before, []]);
+    expect((await system.ask('GET', `${at}/check`)).json()).toMatchObject({ state: 'ok' });
+  });
+
+  test('keeps what GitLab said of the new token; a name alone asks GitLab nothing; told again it is answered the same though GitLab is away', async () => {
+    const next = await tokenOf({ scopes: ['read_api'], expiresAt: inDays(30) });
+    const key = { 'idempotency-key': randomUUID() };
+    const changed = await change({ token: next }, key);
+    expect([changed.status, changed.json()]).toMatchObject([200, { changed: ['token'] }]);
+    expect(await source()).toMatchObject({ token: { lastFour: next.slice(-4), scopes: ['read_api'], expiresAt: inDays(30) }, check: { state: 'ok' } });
+    await system.gitlab.admin('POST', '/faults', { kind: 'http', path: '^/api', status: 502 });
+    expect((await change({ name: 'renamed' })).json()).toMatchObject({ name: 'renamed', changed: ['name'] });
+    const again = await change({ token: next }, key);
+    expect([again.status, again.json()]).toEqual([200, changed.json()]);
+    expect((await change({ token })).json()).toMatchObject({ status: 422, code: 'source-unreachable', detail: expect.stringContaining('acceptUnreachable') as string });
+    expect((await change({ token, acceptUnreachable: true })).json()).toMatchObject({ changed: ['token'] });
+    expect(await source()).toMatchObject({ token: { lastFour: token.slice(-4) }, check: { state: 'unreachable' } });
+    expect(JSON.stringify(await facts())).not.toContain(next);
   });
 });
 
@@ -149,6 +191,12 @@ describe('discovery', () => {
     const codebase = await system.follow(all[0]!.id);
     const [first, second] = (await get<GitLabProjectPage>('projects?group=team&limit=2')).projects;
     expect([first, second]).toMatchObject([{ codebaseId: codebase, isEmpty: true, isArchived: false, accessLevel: 50, visibility: 'private', hasRepository: true }, { codebaseId: null }]);
+    // Removed, it can be followed again: it is no codebase to whoever looks for what to follow.
+    const standing = async () => (await get<GitLabProjectPage>('projects?group=team&limit=1')).projects[0]?.codebaseId;
+    for (const [method, where, expected] of [['DELETE', '', null], ['POST', '/restore', codebase], ['POST', '/archive', codebase]] as const) {
+      expect((await system.ask(method, `/v1/codebases/${codebase}${where}`, { headers: { 'if-match': '*' } })).status).toBe(200);
+      expect([where, await standing()]).toEqual([where, expected]);
+    }
     const inner = (await get<GitLabGroupPage>('groups?search=inner')).groups[0]!;
     expect((await get<GitLabProjectPage>(`projects?group=${inner.id}`)).projects).toHaveLength(3);
     expect((await get<GitLabProjectPage>('projects?group=team%2Finner')).projects).toHaveLength(3);

@@ -18,6 +18,8 @@ export interface ForwardProxy {
   readonly port: number;
   /** Everything that was asked of it, in order; refused requests too. */
   readonly passed: Passed[];
+  /** User agents of those who were given a tunnel. */
+  readonly agents: string[];
   stop(): Promise<void>;
 }
 
@@ -31,6 +33,7 @@ export interface ForwardProxyOptions {
 /** An HTTP forward proxy on 127.0.0.1 that tunnels (`CONNECT`) and hands on plain requests. */
 export async function startForwardProxy({ credentials, hosts = {} }: ForwardProxyOptions = {}): Promise<ForwardProxy> {
   const passed: Passed[] = [];
+  const agents: string[] = [];
   const sockets = new Set<Socket>();
   const wanted = credentials === undefined ? undefined : `Basic ${Buffer.from(`${credentials.user}:${credentials.password}`).toString('base64')}`;
   const isAllowed = (request: IncomingMessage) => wanted === undefined || request.headers['proxy-authorization'] === wanted;
@@ -56,6 +59,7 @@ export async function startForwardProxy({ credentials, hosts = {} }: ForwardProx
     upstream.once('connect', () => {
       isOpen = true;
       passed.push({ method: 'CONNECT', target, status: 200 });
+      agents.push(request.headers['user-agent'] ?? 'none');
       client.write('HTTP/1.1 200 Connection established\r\n\r\n');
       if (head.length > 0) upstream.write(head);
       pipeline(client, upstream, client, () => undefined);
@@ -69,7 +73,7 @@ export async function startForwardProxy({ credentials, hosts = {} }: ForwardProx
   const { port } = server.address() as AddressInfo;
   const who = credentials === undefined ? '' : `${encodeURIComponent(credentials.user)}:${encodeURIComponent(credentials.password)}@`;
   return {
-    url: `http://${who}127.0.0.1:${port}`, port, passed,
+    url: `http://${who}127.0.0.1:${port}`, port, passed, agents,
     async stop() {
       for (const socket of sockets) socket.destroy();
       server.close();

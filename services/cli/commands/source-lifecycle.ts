@@ -7,7 +7,7 @@ import { findSource } from '../find-named.ts';
 import { printable } from '../plain-text.ts';
 import { pemOf } from './source.ts';
 
-interface ChangeFlags { readonly name?: string; readonly tokenFile?: string; readonly ca?: string | false; readonly proxy?: string | false }
+interface ChangeFlags { readonly name?: string; readonly tokenFile?: string; readonly ca?: string | false; readonly clientCert?: string | false; readonly clientKey?: string; readonly proxy?: string | false; readonly acceptUnreachable?: boolean }
 
 const TOKEN_HELP = `
 A new token: --token-file, or TEKAI_GITLAB_TOKEN together with --token.
@@ -16,12 +16,15 @@ The engine's own access token, if it is in a file, is named before the command: 
 
 /** Beside `add` and `ls`. @param source the command that they are under */
 export function addSourceLifecycle(source: Command, context: CliContext): void {
-  const change = source.command('change').argument('<source>', 'its name or id').description('another name, token, authority or proxy')
+  const change = source.command('change').argument('<source>', 'its name or id').description('another name, token, authority, client certificate or proxy; GitLab is asked first whether it takes it')
     .option('--name <name>', 'what to call it')
     .option('--token-file <file>', 'a file that holds the new token')
     .option('--token', 'take the new token from TEKAI_GITLAB_TOKEN')
     .option('--ca <file>', 'the certificate authority that it is signed by, as PEM').option('--no-ca', 'only the system\'s authorities')
+    .option('--client-cert <file>', 'a certificate to show to it, as PEM').option('--no-client-cert', 'none, and no key')
+    .option('--client-key <file>', 'the key of that certificate, without a passphrase; the one that is known, unless given')
     .option('--proxy <url>', 'an HTTP proxy on the way to it').option('--no-proxy', 'none')
+    .option('--accept-unreachable', 'change it also when GitLab cannot be reached with it now')
     .addHelpText('after', TOKEN_HELP);
   withCommonFlags(change, { hasOwnTokenFile: true }).action(async (named: string, flags: ChangeFlags & { token?: boolean }) => {
     const wanted = wantedOf(flags, flags.token === true ? context.options.env['TEKAI_GITLAB_TOKEN'] : undefined);
@@ -44,15 +47,17 @@ export function addSourceLifecycle(source: Command, context: CliContext): void {
   });
 }
 
-function wantedOf({ name, tokenFile, ca, proxy }: ChangeFlags, tokenFromEnv: string | undefined) {
+function wantedOf({ name, tokenFile, ca, clientCert, clientKey, proxy, acceptUnreachable }: ChangeFlags, tokenFromEnv: string | undefined) {
   const token = tokenFile === undefined ? tokenFromEnv : secretFromFile(tokenFile);
   const wanted = {
     ...(name === undefined ? {} : { name }),
     ...(token === undefined || token === '' ? {} : { token }),
     // Commander gives true to what is not said and has a --no- beside it.
     ...(ca === false ? { caPem: null } : typeof ca === 'string' ? { caPem: pemOf(ca, 'certificate authority') } : {}),
+    ...(clientCert === false ? { clientCertPem: null } : typeof clientCert === 'string' ? { clientCertPem: pemOf(clientCert, 'client certificate') } : {}),
+    ...(clientKey === undefined ? {} : { clientKeyPem: pemOf(clientKey, 'client key') }),
     ...(proxy === false ? { proxyUrl: null } : typeof proxy === 'string' ? { proxyUrl: proxy } : {}),
   };
-  if (Object.keys(wanted).length === 0) throw new CliError(EXIT.usage, 'Say what is to be changed: --name, --token-file, --token (with TEKAI_GITLAB_TOKEN), --ca or --proxy.');
-  return wanted;
+  if (Object.keys(wanted).length === 0) throw new CliError(EXIT.usage, 'Say what is to be changed: --name, --token-file, --token (with TEKAI_GITLAB_TOKEN), --ca, --client-cert, --client-key or --proxy.');
+  return { ...wanted, ...(acceptUnreachable === true ? { acceptUnreachable } : {}) };
 }
