@@ -61,7 +61,7 @@ export function createHealth({ checks, door, metrics, version }: Pick<Engine, 'c
 
   return {
     handler: async (request: Request, response: Response, next) => {
-      const found = request.method === 'GET' ? await answer(request.path) : undefined;
+      const found = request.method === 'GET' || request.method === 'HEAD' ? await answer(request.path) : undefined;
       if (found === undefined) next();
       else response.status(found.status).json(found.body);
     },

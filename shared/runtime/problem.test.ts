@@ -63,8 +63,9 @@ test('nobody serves an unknown address, and the answer says where to look', asyn
 
 test('a body that express refuses, and a path that is no UTF-8, are the caller\'s faults', async () => {
   const headers = { 'content-type': 'application/json' };
-  expect(await ask('/x', { method: 'POST', headers, body: '{' })).toMatchObject({ status: 400, body: { code: 'entity-parse-failed' } });
-  expect(await ask('/x', { method: 'POST', headers, body: JSON.stringify('x'.repeat(200_000)) })).toMatchObject({ status: 413, body: { code: 'entity-too-large' } });
+  expect(await ask('/x', { method: 'POST', headers, body: '{' })).toMatchObject({ status: 400, body: { code: 'entity-parse-failed', detail: expect.stringContaining('Send an object in UTF-8') } });
+  expect(await ask('/x', { method: 'POST', headers, body: JSON.stringify('x'.repeat(200_000)) })).toMatchObject({ status: 413, body: { code: 'entity-too-large', detail: expect.stringMatching(/larger than \d+ bytes/) } });
+  expect(await whenThrown(Object.assign(new Error('Failed to decode param \'%ff\''), { status: 400 }))).toMatchObject({ status: 400, body: { detail: expect.stringContaining('not UTF-8') } });
   expect(await whenThrown(new URIError('bad'))).toMatchObject({ status: 400, body: { code: 'bad-escape' } });
   expect(logged).toEqual([]);
 });

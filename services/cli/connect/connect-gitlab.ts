@@ -71,7 +71,7 @@ export async function connectGitlab(context: CliContext, { client, url, flags, i
 async function ensureSource({ context, client, baseUrl, flags, say }: Connecting): Promise<{ source: KnownSource; check: SourceCheck | null }> {
   const known = await findKnownSource(client, { baseUrl, name: flags.name });
   if (known !== undefined) {
-    await say([`${printable(known.name)} (${known.baseUrl}) is known already; its token and settings stay as they are.`]);
+    await say([`${printable(known.name)} (${known.baseUrl}) is known already; its token and settings stay as they are.`, ...passedOver(flags, known)]);
     return { source: known, check: null };
   }
   const token = await tokenOf(context, baseUrl, flags.tokenFile);
@@ -83,6 +83,12 @@ async function ensureSource({ context, client, baseUrl, flags, say }: Connecting
   const name = flags.name ?? new URL(baseUrl).host;
   const { id } = await client.addSource({ ...access, name });
   return { source: { id, name, baseUrl }, check };
+}
+
+/** What was given for a GitLab that is known, and is not looked at: where to give it instead. */
+function passedOver(flags: ConnectFlags, { name }: KnownSource): string[] {
+  const given = ([['--token-file', flags.tokenFile], ['--ca', flags.ca], ['--client-cert', flags.clientCert], ['--client-key', flags.clientKey], ['--proxy', flags.proxy]] as const).flatMap(([flag, value]) => (value === undefined ? [] : [flag]));
+  return given.length === 0 ? [] : [`  So ${given.join(', ')} changed nothing. "tekai source change ${quotedForShell(name)}" changes them; with another --name this is another source.`];
 }
 
 async function choose(connecting: Connecting, { source, questions }: { source: KnownSource; questions: Questions | undefined }): Promise<{ choice: Choice; named: Wanted[] }> {

@@ -107,6 +107,8 @@ test('a second run asks for no token and adds no source, and takes up what is mi
   expect(bodiesOf('/v1/sources')).toEqual([]);
   expect(bodiesOf('/v1/source-checks')).toEqual([]);
   expect(bodiesOf('/v1/codebases')).toEqual([{ sourceId: SOURCE_ID, gitlabProject: 2 }]);
+  const withProxy = await connect(['--group', 'shop', '--yes', '--proxy', 'http://proxy:3128'], { env: { TEKAI_URL: engine.url, TEKAI_TOKEN: TOKEN } });
+  expect(withProxy.stdout).toContain('So --proxy changed nothing. "tekai source change work" changes them');
 });
 
 test.each([
