@@ -8,8 +8,8 @@ afterAll(() => world.stop());
 const LISTS = {
   versions: { address: `/v1/codebases/${APP}/versions`, idOf: (one: any) => one.commit, add: (n: number) => { world.model.versions = [...world.model.versions, versionView(n)]; } },
   refs: { address: `/v1/codebases/${APP}/refs`, idOf: (one: any) => one.commit, add: (n: number) => { world.model.versions = [...world.model.versions, versionView(n, `refs/heads/${(n * 7_919) % 1_000}-${n}`)]; } },
-  // Begun in any order: what waited in a spool is recorded late.
-  syncs: { address: '/v1/syncs', idOf: (one: any) => one.id, add: (n: number) => { world.model.syncs = [...world.model.syncs, syncView(n, { begunAt: time((n * 7_919) % 50) })]; } },
+  // Begun in any order, many at once: what waited in a spool is recorded late, and one cause begins a sync for each ref.
+  syncs: { address: '/v1/syncs', idOf: (one: any) => one.id, add: (n: number) => { world.model.syncs = [...world.model.syncs, syncView(n, { begunAt: time((n * 7_919) % 5) })]; } },
   codebases: { address: '/v1/codebases', idOf: (one: any) => one.id, add: (n: number) => { world.model.codebases = [...world.model.codebases, codebaseView(uuid((n * 7_919) % 100_000) as never)]; } },
   parked: { address: '/v1/parked', idOf: (one: any) => one.key, add: (n: number) => { world.parked = [...world.parked, { group: `g${n % 3}`, key: uuid((n * 7_919) % 100_000), reason: 'r', since: time(1), position: at(1), type: 't', facts: 1 }]; } },
 } as const;
