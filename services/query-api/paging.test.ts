@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import type { CodebaseId, ProjectId } from '#schemas/brand.ts';
 import { APP, at, codebaseView, commitOf, openWorld, syncView, time, uuid, versionView, type World } from './query-api-world.fixture.ts';
 
 let world: World;
@@ -41,6 +42,20 @@ test('a page that ends with the last one has no next', async () => {
   world.model = { ...world.model, versions: [1, 2, 3].map((n) => versionView(n)) };
   expect((await world.ask(`/v1/codebases/${APP}/versions?limit=3`)).json()).toMatchObject({ versions: [{}, {}, {}], next: null });
   expect((await world.ask(`/v1/codebases/${APP}/versions?limit=2`)).json().next).toEqual(expect.stringContaining('after='));
+});
+
+test('a project of more codebases than it tells is read on by its link', async () => {
+  const project = uuid(7) as ProjectId;
+  const ids = Array.from({ length: 1_003 }, (_, n) => uuid(n + 1) as CodebaseId);
+  world.model = {
+    ...world.model, codebases: ids.map((id) => codebaseView(id)), members: ids.map((codebase) => ({ project, codebase, isMember: true })),
+    projects: [{ id: project, name: 'p', state: 'active', createdAt: time(1), removedAt: null, revision: 0 }] as never,
+  };
+  const first = await world.ask(`/v1/projects/${project}`);
+  const { codebases, next } = first.json();
+  expect([codebases.length, first.headers['link']]).toEqual([1_000, `<${next}>; rel="next"`]);
+  const rest = await world.ask(next);
+  expect([rest.status, rest.json().codebases.map((one: any) => one.id), rest.json().next]).toEqual([200, ids.slice(1_000), null]);
 });
 
 test('a cursor is refused where it does not belong, with what to do', async () => {
