@@ -42,7 +42,7 @@ export async function sendTree(deps: ContentDeps, { request, response, resolved,
 }
 
 /** Strong: another receipt or another page is another answer, though the folder is the same. Known before the folder is read. */
-const tagOf = (parts: unknown) => `"${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)}"`;
+export const tagOf = (parts: unknown) => `"${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)}"`;
 
 type Known = Awaited<ReturnType<ContentDeps['index']['findings']>> extends Map<ObjectId, infer Value> ? Value : never;
 
