@@ -80,8 +80,9 @@ function whatToDo({ message, type, limit }: RefusedByExpress): string {
   switch (type) {
     case 'entity.parse.failed': return `The body cannot be read as JSON: ${message}. Send an object in UTF-8, such as {"name": "value"}.`;
     case 'entity.too.large': return `The body is larger than ${limit ?? 'allowed'} bytes. Send less at once.`;
-    case 'encoding.unsupported':
-    case 'charset.unsupported': return `${message}. Send UTF-8, as it is or in gzip, deflate or br.`;
-    default: return message.startsWith('Failed to decode param') ? `${message}: the address holds a percent-escape that is not UTF-8 where text is expected.` : message;
+    default:
+      // Of the charset, or of the encoding.
+      if (type?.endsWith('.unsupported') === true) return `${message}. Send UTF-8, as it is or in gzip, deflate or br.`;
+      return message.startsWith('Failed to decode param') ? `${message}: the address holds a percent-escape that is not UTF-8 where text is expected.` : message;
   }
 }
