@@ -85,7 +85,11 @@ export function createHealth({ checks, metrics, version }: Pick<Engine, 'checks'
   };
 }
 
-const ADDRESSES = ['/livez', '/readyz', '/version', '/v1/sources', '/v1/codebases', '/v1/syncs', '/v1/events', '/v1/parked', '/v1/live (WebSocket)', '/webhooks/gitlab/{source}'];
+/** Where to begin. Every address of the API begins with one of these; a test holds it against the routes. */
+const ADDRESSES = [
+  '/livez', '/readyz', '/version', '/v1/sources', '/v1/source-checks', '/v1/projects', '/v1/codebases', '/v1/objects/{id}/occurrences', '/v1/syncs', '/v1/deliveries', '/v1/events', '/v1/parked',
+  '/v1/followers', '/v1/followers/live (WebSocket)', '/v1/live (server-sent events, WebSocket)', '/webhooks/gitlab/{source}',
+];
 
 async function askAll(checks: Engine['checks']): Promise<string[]> {
   const answers = await Promise.all(Object.entries(checks).map(([name, check]) =>
