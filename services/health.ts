@@ -24,7 +24,7 @@ export interface Health {
 
 export interface Version { readonly version: string; readonly commit: string; readonly node: string; readonly services: readonly string[] }
 
-export function createHealth({ checks, metrics, version }: Pick<Engine, 'checks' | 'metrics'> & { version: Version }): Health {
+export function createHealth({ checks, door, metrics, version }: Pick<Engine, 'checks' | 'door' | 'metrics'> & { version: Version }): Health {
   const loop = monitorEventLoopDelay();
   loop.enable();
   let isStopping = false;
@@ -48,7 +48,7 @@ export function createHealth({ checks, metrics, version }: Pick<Engine, 'checks'
         return { status: why.length === 0 ? 200 : 503, body: { ready: why.length === 0 }, reasons: why };
       }
       case '/version': return { status: 200, body: version, reasons: [] };
-      case '/': return { status: 200, body: { name: 'TekAI Context Engine', ...version, see: ADDRESSES }, reasons: [] };
+      case '/': return { status: 200, body: { name: 'TekAI Context Engine', ...version, see: door.served() }, reasons: [] };
       default: return undefined;
     }
   }
@@ -61,7 +61,7 @@ export function createHealth({ checks, metrics, version }: Pick<Engine, 'checks'
 
   return {
     handler: async (request: Request, response: Response, next) => {
-      const found = request.method === 'GET' ? await answer(request.path) : undefined;
+      const found = request.method === 'GET' || request.method === 'HEAD' ? await answer(request.path) : undefined;
       if (found === undefined) next();
       else response.status(found.status).json(found.body);
     },
@@ -84,12 +84,6 @@ export function createHealth({ checks, metrics, version }: Pick<Engine, 'checks'
     },
   };
 }
-
-/** Where to begin. Every address of the API begins with one of these; a test holds it against the routes. */
-const ADDRESSES = [
-  '/livez', '/readyz', '/version', '/v1/sources', '/v1/source-checks', '/v1/projects', '/v1/codebases', '/v1/objects/{id}/occurrences', '/v1/syncs', '/v1/deliveries', '/v1/events', '/v1/parked',
-  '/v1/followers', '/v1/followers/live (WebSocket)', '/v1/live (server-sent events, WebSocket)', '/webhooks/gitlab/{source}',
-];
 
 async function askAll(checks: Engine['checks']): Promise<string[]> {
   const answers = await Promise.all(Object.entries(checks).map(([name, check]) =>

@@ -26,7 +26,7 @@ export async function runEngine(options: RunOptions): Promise<RunningEngine> {
   mkdirSync(settings.stateDir, { recursive: true });
   const engine = await compose(options);
   const running: RunningService[] = [];
-  const health = createHealth({ checks: engine.checks, metrics: engine.metrics, version: { ...options.version, services: options.names } });
+  const health = createHealth({ checks: engine.checks, door: engine.door, metrics: engine.metrics, version: { ...options.version, services: options.names } });
   try {
     engine.door.use(health.handler, ['GET /livez', 'GET /readyz', 'GET /version', 'GET /']);
     for (const name of SERVICE_NAMES) if (options.names.includes(name)) running.push(await engine.services[name]());

@@ -21,6 +21,8 @@ export interface DemoOptions {
   /** The project that we run from. */
   readonly project: string;
   readonly repository: string | undefined;
+  /** Whether there will be something to try when it was shown. */
+  readonly isKeptUp: boolean;
   /** What was started, as it starts: to be stopped whatever happens. */
   started(program: Program): void;
 }
@@ -57,7 +59,7 @@ export async function runDemo(options: DemoOptions): Promise<Shown> {
     const client = createApiClient(engine);
     const shown = await showFirstSync({ ...options, git, work, client, engine, gitlab, number, sourceName: await sourceFor(client, { gitlab, number, isSameAddress }) });
     await showPush({ ...options, git, work, client, gitlab, number, ...shown });
-    sayWhatNext(options, { engine, gitlab }, { project: shown.project, file: `tekai-demo-${number}.md` });
+    if (options.isKeptUp) sayWhatNext(options, { engine, gitlab }, { project: shown.project, file: `tekai-demo-${number}.md` });
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

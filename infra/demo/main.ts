@@ -33,7 +33,7 @@ async function main(): Promise<number> {
   if (words.help) { process.stdout.write(USAGE); return 0; }
   try {
     const repository = words.repo ?? process.env['REPO'];
-    const showing = runDemo({ show, env: process.env, stateDir, project, repository: repository === '' ? undefined : repository, started: (program) => started.push(program) });
+    const showing = runDemo({ show, isKeptUp: !words.once, env: process.env, stateDir, project, repository: repository === '' ? undefined : repository, started: (program) => started.push(program) });
     const shown = await Promise.race([showing, told]);
     if (shown === 'told' || words.once) return 0;
     show.line('\n  Ctrl-C ends the demo; what it stored stays for the next one.');

@@ -61,6 +61,11 @@ describe('exit codes', () => {
     expect(await ask('cat', 'app', 'nope')).toMatchObject({ code: 1, stdout: '', stderr: 'tekai: There is no "nope" in this version.\n' });
   });
 
+  test('1 for what went wrong in the engine, with the id that its log has it under', async () => {
+    engine.answer(`GET /v1/codebases/${CODEBASE_ID}/files/nope`, problem(500, 'internal', 'The log has the details under this request id.'), { status: 500 });
+    expect(await ask('cat', 'app', 'nope')).toMatchObject({ code: 1, stderr: expect.stringMatching(/request id\.\n {2}The request id is [0-9a-f-]{36}\.\n$/) as string });
+  });
+
   test('that of the engine for up and demo, which get their own words', async () => {
     const got: (readonly string[])[] = [];
     const took = (code: number) => (words: readonly string[]) => { got.push(words); return Promise.resolve(code); };
@@ -149,7 +154,7 @@ describe('source', () => {
 
   test('show says what was last found of the token', async () => {
     const token = { lastFour: 'wxyz', kind: 'personal', scopes: ['read_api'], expiresAt: '2027-02-01', checkedAt: TIME };
-    engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://gitlab.example.com', registeredAt: TIME, token, check: { state: 'ok' } }] });
+    engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://gitlab.example.com', registeredAt: TIME, revision: 0, token, check: { state: 'ok' } }] });
     expect((await ask('source', 'show', 'work')).stdout).toMatch(/check {5}ok, 5 min ago\n {2}token {5}personal, ends in wxyz\n {2}scopes {4}read_api\n {2}expires {3}2027-02-01\n$/);
   });
 
@@ -194,6 +199,10 @@ describe('what is in a codebase', () => {
     expect((await ask('cat', 'app', 'a b.bin')).stdoutBytes.equals(bytes)).toBe(true);
     engine.answer(`GET /v1/codebases/${CODEBASE_ID}/files?pathHex=ff`, bytes);
     expect((await ask('cat', 'app', '--path-hex', 'ff')).stdoutBytes.equals(bytes)).toBe(true);
+  });
+
+  test('a path that was no UTF-8 in the shell asks for its bytes: they were lost on the way', async () => {
+    expect(await ask('cat', 'app', 'src/\ufffdbad.txt')).toMatchObject({ code: 64, stderr: expect.stringContaining('--path-hex') as string });
   });
 
   test('cat fails when the file breaks off', async () => {
@@ -243,6 +252,8 @@ describe('status, tail, parked', () => {
     expect(code).toBe(0);
     expect(stdout).toContain('state         in sync\n');
     expect(stdout).toMatch(/main +failed +5 min ago +object-missing: blob x\n$/);
+    engine.answer(`GET /v1/codebases/${CODEBASE_ID}`, { ...detail, state: 'archived' });
+    expect((await ask('status', 'APP')).stdout).toMatch(/state {9}archived\n[^]*watched by {4}nobody/);
   });
 
   test('tail prints facts as they come, a line each', async () => {

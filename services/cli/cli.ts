@@ -53,7 +53,9 @@ function messageOf(error: unknown, tokenFrom: string | undefined): string {
   if (error instanceof ApiProblem) {
     const fields = error.errors.map((one) => `\n  ${printable(one.pointer)}: ${printable(one.detail)}`).join('');
     const token = error.status === 401 && tokenFrom !== undefined ? `\n  The access token was looked for in ${tokenFrom}.` : '';
-    return `${printable(error.detail)}${fields}${token}`;
+    // Only then has the log a line about it.
+    const request = error.status >= 500 && error.requestId !== undefined ? `\n  The request id is ${printable(error.requestId)}.` : '';
+    return `${printable(error.detail)}${fields}${token}${request}`;
   }
   return error instanceof Error ? error.message : String(error);
 }

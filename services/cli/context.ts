@@ -12,7 +12,7 @@ export interface CliContext {
   /** Where the token in use was looked for; undefined before anything was asked. */
   tokenFrom: string | undefined;
   /** @throws CliError */
-  connect(flags: ConnectionFlags): ApiClient;
+  connect(flags: ConnectionFlags, patience?: { readonly answerMsMax: number }): ApiClient;
   /** A remark for people, beside the answer. */
   note(text: string): void;
   /** One value as JSON on standard output. */
@@ -27,10 +27,10 @@ export function createContext(options: CliOptions): CliContext {
     output,
     exitCode: 0,
     tokenFrom: undefined,
-    connect(flags) {
+    connect(flags, patience) {
       const { url, token, tokenFrom } = connectionOf(flags, options.env);
       context.tokenFrom = tokenFrom;
-      return createApiClient({ url, token });
+      return createApiClient({ url, token, ...patience });
     },
     note: (text) => void options.stderr.write(`${text}\n`),
     printJson: (value) => output.print(`${JSON.stringify(value, null, 2)}\n`),

@@ -5,7 +5,7 @@ import { findCodebase, findSource } from './find-named.ts';
 const IDS = ['185fe316-16af-54a3-9621-4de504c6d4d1', '185fe316-16af-54a3-9621-4de504c6d4d2', '185fe316-16af-54a3-9621-4de504c6d4d3'];
 const paths = ['team/app', 'other/app', 'team/web-app'];
 const client = (of: readonly (string | null)[] = paths) => ({
-  async *codebases() { for (const [at, path] of of.entries()) yield codebaseAnswer({ id: IDS[at], path }) as unknown as CodebaseSummary; },
+  async *codebases(filter: { state?: string } = {}) { if (filter.state === undefined) for (const [at, path] of of.entries()) yield codebaseAnswer({ id: IDS[at], path }) as unknown as CodebaseSummary; },
   sources: () => Promise.resolve([{ id: SOURCE_ID, name: 'Work', baseUrl: 'https://gitlab.example.com', registeredAt: TIME }] as never),
 });
 const find = async (given: string) => (await findCodebase(client(), given)).path;
@@ -23,6 +23,12 @@ test('part of a name is no name', async () => {
 
 test('an end that several have asks which', async () => {
   await expect(find('app')).rejects.toThrow(`"app" may be any of these codebases. Say more of the path, or the id:\n  ${IDS[0]}  team/app\n  ${IDS[1]}  other/app`);
+});
+
+test('one that was removed is said to be so, and how it comes back', async () => {
+  const removed = { async *codebases(filter: { state?: string } = {}) { yield codebaseAnswer({ id: IDS[0], path: filter.state === 'removed' ? 'team/gone' : 'team/app' }) as unknown as CodebaseSummary; } };
+  await expect(findCodebase(removed, 'team/gone')).rejects.toThrow('"team/gone" was removed. "tekai codebase restore team/gone" brings it back');
+  await expect(findCodebase(removed, 'gone')).rejects.toThrow('There is no codebase "gone".');
 });
 
 test('where there is none, it says how to have one', async () => {

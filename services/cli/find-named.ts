@@ -25,6 +25,9 @@ export async function findCodebase(client: Pick<ApiClient, 'codebases'>, given: 
     if (found.length > 1) throw severalFound(given, found);
     if (found[0] !== undefined) return found[0];
   }
+  for await (const one of client.codebases({ state: 'removed' })) {
+    if (one.id === name || pathOf(one) === name) throw new CliError(EXIT.failed, `Codebase ${quoted(given)} was removed. "tekai codebase restore ${printable(given)}" brings it back, within seven days.`);
+  }
   const paths = all.flatMap((one) => (one.path === null ? [] : [one.path]));
   const near = nearestName(name, [...paths, ...paths.map((path) => path.slice(path.lastIndexOf('/') + 1))]);
   throw new CliError(EXIT.failed, `There is no codebase ${quoted(given)}.${near === undefined ? '' : ` Did you mean ${quoted(near)}?`} "tekai codebase ls" lists them.`);

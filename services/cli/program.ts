@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { withCommonFlags } from './connection-flags.ts';
 import type { CliContext } from './context.ts';
 import { CliError, EXIT } from './exit-codes.ts';
+import { addCompletionCommands } from './commands/completion.ts';
 import { addCodebaseCommands } from './commands/codebase.ts';
 import { addArchiveCommand } from './commands/archive.ts';
 import { addCodebaseLifecycle } from './commands/codebase-lifecycle.ts';
@@ -81,6 +82,7 @@ export function createProgram(context: CliContext): Command {
   addParkedCommands(program, context);
   addVersionCommands(program, context);
   addHappeningCommands(program, context);
+  addCompletionCommands(program, context);
   return program;
 }
 

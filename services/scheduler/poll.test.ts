@@ -58,7 +58,7 @@ function createWorld({ schedulers = 1, hintAgoMs = 0, hook = 'installed' as 'ins
       id: CODEBASE, sourceId: SOURCE, gitlabProjectId: PROJECT, path: null, followed: { branches: ['*'], tags: [] }, defaultRef: MAIN, hook: { state: hook, reason: null, isSigned: true },
       registeredAt: iso(START), lastHintAt: iso(START - hintAgoMs), lastWholeHintAt: null, lastObservedAt: null, state: 'active' as const, removedAt: null, revision: 0,
     }],
-    versions: [{ codebaseId: CODEBASE, ref: MAIN, state: 'stored' as const, commit: A, commitTime: null, tree: A, objectFormat: 'sha1' as const, sync: randomUUID() as SyncId, storedAt: iso(START), observedAt: iso(START), position: '0' as Position }],
+    versions: [{ codebaseId: CODEBASE, ref: MAIN, state: 'stored' as const, commit: A, commitTime: null, tree: A, objectFormat: 'sha1' as const, sync: randomUUID() as SyncId, storedAt: iso(START), observedAt: iso(START), position: '0'.repeat(20) as Position }],
   } satisfies ReadModel;
   const rows = new Map<CodebaseId, LookRow>();
   const paces: SourcePace[] = [];

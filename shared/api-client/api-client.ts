@@ -14,7 +14,7 @@ import { createContentCalls, type ContentCalls } from './content-calls.ts';
 import { followerCalls, type FollowerCalls } from './follow.ts';
 import { createLifecycleCalls, type LifecycleCalls } from './lifecycle-calls.ts';
 import { followLive, type LiveMessage, type LiveOptions } from './live.ts';
-import { createRequests } from './requests.ts';
+import { createRequests, type Reach } from './requests.ts';
 
 /** A path in a repository: as text, or its very bytes as hex digits where it is not UTF-8. */
 export type PathGiven = string | { readonly hex: string };
@@ -86,8 +86,8 @@ export interface ApiClient extends LifecycleCalls, ContentCalls, FollowerCalls {
 
 const CODEBASES_A_PAGE = 1_000;
 
-export function createApiClient({ url, token }: { readonly url: string; readonly token: string | undefined }): ApiClient {
-  const requests = createRequests({ url, token });
+export function createApiClient({ url, token, ...patience }: Reach): ApiClient {
+  const requests = createRequests({ url, token, ...patience });
   const { ask, send } = requests;
   const base = url.replace(/\/+$/, '');
 

@@ -26,12 +26,15 @@ export interface Requests {
   ask<Schema extends z.ZodType>(schema: Schema, method: Method, path: string, options?: RequestOptions): Promise<z.output<Schema>>;
 }
 
-export function createRequests({ url, token }: { readonly url: string; readonly token: string | undefined }): Requests {
+/** Where the engine is, who we are, and how long an answer may take. */
+export interface Reach { readonly url: string; readonly token: string | undefined; readonly answerMsMax?: number }
+
+export function createRequests({ url, token, answerMsMax = ANSWER_MS_MAX }: Reach): Requests {
   const base = url.replace(/\/+$/, '');
 
   async function send(method: Method, path: string, { body, ifMatch, signal }: RequestOptions = {}): Promise<Response> {
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(new Error(`no answer within ${ANSWER_MS_MAX / 1_000} s`)), ANSWER_MS_MAX);
+    const timer = setTimeout(() => late.abort(new Error(`no answer within ${answerMsMax / 1_000} s`)), answerMsMax);
     try {
       const response = await fetch(`${base}${path}`, {
         method,

@@ -34,6 +34,8 @@ export interface SimulatedGitLab {
   readonly access: GitLabAccess;
   readonly folder: string;
   admin<T = unknown>(method: string, path: string, body?: object): Promise<T>;
+  /** What `GET /api/v4…` answers, with the token and on the way of `access`. */
+  rest(path: string): Promise<unknown>;
   project(path: string, options?: { objectFormat?: GitObjectFormat }): Promise<SimulatedProject>;
   requests(path: string): Promise<readonly Requested[]>;
   stop(): Promise<void>;
@@ -58,6 +60,7 @@ export async function startSimulatedGitLab(options: Partial<SimulatorOptions> = 
     access: { baseUrl: simulator.url, token: simulator.token, caPem: undefined, proxyUrl: undefined },
     folder,
     admin,
+    rest: async (path) => (await fetch(`${simulator.url}/api/v4${path}`, { headers: { 'private-token': simulator.token } })).json(),
     async project(path, { objectFormat = 'sha1' } = {}) {
       const made = await admin<{ id: number; http_url_to_repo: string }>('POST', '/projects', { path, objectFormat });
       const remote = made.http_url_to_repo.replace('://', `://root:${simulator.token}@`);

@@ -23,6 +23,8 @@ export interface HttpDoor {
   use(handler: RequestHandler, serves?: Serves): void;
   /** Takes WebSocket upgrades at exactly this path. */
   onUpgrade(path: string, handler: UpgradeHandler): void;
+  /** Everything that is served, by path: `GET /v1/codebases/{id}`, `WS /v1/live`. */
+  served(): readonly string[];
   /** Resolves to the port taken. */
   listen(port: number): Promise<number>;
   /** No new requests; those under way are answered. */
@@ -85,6 +87,7 @@ export function createHttpDoor({ logger, host = '0.0.0.0' }: { readonly logger: 
       allowed.add(handler, serves);
     },
     onUpgrade: (path, handler) => void upgrades.set(path, handler),
+    served: () => [...allowed.all(), ...[...upgrades.keys()].map((path) => `WS ${path}`)].map((one) => one.replace(/\/[:*](\w+)/g, '/{$1}')).sort(byPath),
     async listen(port) {
       server.listen(port, host);
       await once(server, 'listening').catch((error: unknown) => { throw portTaken('TEKAI_PORT', port, error); });
@@ -104,6 +107,9 @@ export function createHttpDoor({ logger, host = '0.0.0.0' }: { readonly logger: 
     },
   };
 }
+
+const pathFirst = (route: string) => route.split(' ').reverse().join(' ');
+const byPath = (one: string, other: string) => (pathFirst(one) < pathFirst(other) ? -1 : 1);
 
 /** An error that says which setting to change. */
 export function portTaken(setting: string, port: number, error: unknown): Error {

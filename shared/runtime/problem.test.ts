@@ -63,12 +63,18 @@ test('nobody serves an unknown address, and the answer says where to look', asyn
 
 test('a body that express refuses, and a path that is no UTF-8, are the caller\'s faults', async () => {
   const headers = { 'content-type': 'application/json' };
-  expect(await ask('/x', { method: 'POST', headers, body: '{' })).toMatchObject({ status: 400, body: { code: 'entity-parse-failed' } });
-  expect(await ask('/x', { method: 'POST', headers, body: JSON.stringify('x'.repeat(200_000)) })).toMatchObject({ status: 413, body: { code: 'entity-too-large' } });
+  expect(await ask('/x', { method: 'POST', headers, body: '{' })).toMatchObject({ status: 400, body: { code: 'entity-parse-failed', detail: expect.stringContaining('Send an object in UTF-8') } });
+  expect(await ask('/x', { method: 'POST', headers, body: JSON.stringify('x'.repeat(200_000)) })).toMatchObject({ status: 413, body: { code: 'entity-too-large', detail: expect.stringMatching(/larger than \d+ bytes/) } });
+  expect(await whenThrown(Object.assign(new Error('Failed to decode param \'%ff\''), { status: 400 }))).toMatchObject({ status: 400, body: { detail: expect.stringContaining('not UTF-8') } });
   expect(await whenThrown(new URIError('bad'))).toMatchObject({ status: 400, body: { code: 'bad-escape' } });
   expect(logged).toEqual([]);
 });
 
 test('an answer that was begun is cut, not continued as something else', async () => {
   await expect(fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/begun`).then((answer) => answer.text())).rejects.toThrow();
+});
+
+test('a NUL in what was given is the asker\'s fault, not ours', async () => {
+  const answer = await whenThrown(Object.assign(new Error('invalid byte sequence for encoding "UTF8": 0x00'), { code: '22021' }));
+  expect([answer.status, answer.body['code'], logged]).toEqual([400, 'not-text', []]);
 });

@@ -31,7 +31,7 @@ const NEW_TOKEN = 'Make a token with the scope api (webhooks are made for you) o
 
 /** Why nothing can be done with the token, in GitLab's words and in ours. */
 export function refusalOf(found: Found): string {
-  if (found.kind === 'known') return `The token lives, but GitLab lets it read nothing over REST: ${found.refusal ?? 'refused'}. ${NEW_TOKEN}.`;
+  if (found.kind === 'known') return `The token lives, but GitLab lets it read nothing over REST: ${(found.refusal ?? 'refused').replace(/\.$/, '')}. ${NEW_TOKEN}.`;
   if (found.isDeployToken) return `GitLab refused the token (${found.status}): ${found.refusal}. It is a deploy token: those fetch by git only, and cannot be asked what there is. ${NEW_TOKEN}.`;
   if (/expired/i.test(found.refusal)) return `GitLab refused the token (${found.status}): ${found.refusal} ${NEW_TOKEN}.`;
   if (found.status === 403) return `GitLab refused the token (${found.status}): ${found.refusal}. Is its user blocked, or this address banned? An administrator of that GitLab knows.`;

@@ -24,7 +24,7 @@ const PACKAGES: Record<string, readonly Layer[]> = {
   pg: ['adapter', 'port'], knex: ['port'], 'pg-copy-streams': ['adapter'], undici: ['adapter', 'port', 'api-client'],
   '@gitbeaker/rest': ['adapter'], '@gitbeaker/requester-utils': ['adapter'], pino: ['port'], 'prom-client': ['port'],
   express: ['port', 'program', 'service'], ws: ['service', 'client', 'api-client', 'demo'],
-  compression: ['port', 'service'], 'express-rate-limit': ['port', 'service'], 'tar-stream': ['service'], standardwebhooks: ['service'],
+  compression: ['port', 'service'], 'express-rate-limit': ['port', 'service'], standardwebhooks: ['service'],
   commander: ['client'], 'cli-progress': ['client', 'demo'], 'linguist-languages': ['service'],
   zod: ['schemas', 'port', 'adapter', 'api-client', 'service', 'client', 'demo'], uuid: ['schemas'],
 };

@@ -31,6 +31,7 @@ export async function startRealGitLab(target: Target, scratch: { path: string; i
       if (method === 'DELETE' && path === '/faults') return undefined as never;
       throw new OnlySimulated(`${method} ${path} of the simulator`);
     },
+    rest: (path) => must(rest('GET', path), `get ${path}`),
     async project(path, { objectFormat = 'sha1' } = {}) {
       namespace ??= await ownGroup();
       const made = await must(rest('POST', '/projects', { name: path, path, namespace_id: namespace.id, visibility: 'private', ...(objectFormat === 'sha256' ? { repository_object_format: 'sha256' } : {}) }), `make the project ${path}`) as { id: number; http_url_to_repo: string; path_with_namespace: string; repository_object_format?: string };

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 // Relative, because Jest's globalSetup does not go through moduleNameMapper.
 import { chooseServerAccount } from '../../shared/postgres/embedded-account.ts';
-import { copyBinaries, findInstalledBinaries, hydrateSymlinks } from '../../shared/postgres/embedded-binaries.ts';
+import { binariesFor } from '../../shared/postgres/embedded-binaries.ts';
 import { findFreePort } from '../../shared/postgres/embedded-postmaster.ts';
 
 const execute = promisify(execFile);
@@ -26,14 +26,14 @@ export type ThrowawayServer = { url: string; stop(): Promise<void> };
 export async function startThrowawayServer(): Promise<ThrowawayServer> {
   const account = await chooseServerAccount();
   const folder = await mkdtemp(join(tmpdir(), 'tekai-test-postgres-'));
-  const installed = await findInstalledBinaries();
-  const { directory } = await hydrateSymlinks(installed) ? installed : await copyBinaries(installed, join(folder, 'binaries'));
+  await chown(folder, account.uid, account.gid);
+  // As root, a clone below /root or a folder of mktemp is closed to that account: then a copy of them is run.
+  const { directory } = await binariesFor(folder, account);
 
   const password = randomBytes(16).toString('hex');
   const passwordFile = join(folder, 'password');
   await writeFile(passwordFile, password, { mode: 0o600 });
   await chown(passwordFile, account.uid, account.gid);
-  await chown(folder, account.uid, account.gid);
   const data = join(folder, 'data');
   const as = { ...account.switchTo, cwd: folder };
   await execute(join(directory, 'bin/initdb'), [

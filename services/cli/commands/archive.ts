@@ -1,5 +1,5 @@
 import { open, rename, rm } from 'node:fs/promises';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { shortId, shortRef } from '#shared/api-client/describe-fact.ts';
 import { flagsOf, withCommonFlags } from '../connection-flags.ts';
 import type { CliContext } from '../context.ts';
@@ -8,13 +8,16 @@ import { findCodebase } from '../find-named.ts';
 import { bytesInWords } from '../plain-text.ts';
 import { pathOf, versionFlags, type ContentFlags } from './content.ts';
 
-interface ArchiveFlags extends ContentFlags { readonly output?: string; readonly format?: string }
+interface ArchiveFlags extends ContentFlags { readonly output?: string; readonly format?: Format }
+
+const FORMATS = ['tar', 'tar.gz'] as const;
+type Format = (typeof FORMATS)[number];
 
 export function addArchiveCommand(program: Command, context: CliContext): void {
   const archive = versionFlags(program.command('archive').argument('<codebase>', 'its id, or the end of its GitLab path').argument('[path]', 'a folder or file of it', '')
     .description('everything, or a folder, as a tar: the same bytes each time'))
     .option('-o, --output <file>', 'write it there, not to standard output')
-    .option('--format <format>', 'tar or tar.gz (default: by the name of the file, else tar)');
+    .addOption(new Option('--format <format>', 'default: by the name of the file, else tar').choices(FORMATS));
   withCommonFlags(archive).action(async (named: string, path: string, flags: ArchiveFlags) => {
     const { json, ...connection } = flagsOf(archive);
     const format = formatOf(flags);
@@ -28,10 +31,8 @@ export function addArchiveCommand(program: Command, context: CliContext): void {
   });
 }
 
-function formatOf({ format, output }: ArchiveFlags): 'tar' | 'tar.gz' {
-  const wanted = format ?? (/\.(tar\.gz|tgz)$/i.test(output ?? '') ? 'tar.gz' : 'tar');
-  if (wanted === 'tar' || wanted === 'tar.gz') return wanted;
-  throw new CliError(EXIT.usage, `--format ${wanted}: there are tar and tar.gz.`);
+function formatOf({ format, output }: ArchiveFlags): Format {
+  return format ?? (/\.(tar\.gz|tgz)$/i.test(output ?? '') ? 'tar.gz' : 'tar');
 }
 
 /** Under its name only when it is whole: what was cut must not look like an archive. Returns its length. */

@@ -6,7 +6,7 @@ import { flagsOf, withCommonFlags } from '../connection-flags.ts';
 import type { CliContext } from '../context.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { findCodebase } from '../find-named.ts';
-import { bytesInWords, table } from '../plain-text.ts';
+import { bytesInWords, printable, table } from '../plain-text.ts';
 
 export interface ContentFlags extends WhichVersion { readonly pathHex?: string }
 
@@ -46,6 +46,8 @@ function whichOf({ ref, at, observedAt, atLeast, wait }: ContentFlags): WhichVer
 
 /** `./src/` is `src`: shells complete paths so. */
 export function pathOf(path: string, { pathHex }: ContentFlags): PathGiven {
+  // What the shell gave was no UTF-8: its bytes were lost before we saw them.
+  if (pathHex === undefined && path.includes('\ufffd')) throw new CliError(EXIT.usage, `The path "${printable(path)}" is not UTF-8. Give its bytes with --path-hex; "tekai ls --json" shows such names in nameHex.`);
   if (pathHex === undefined) return path.split('/').filter((segment) => segment !== '' && segment !== '.').join('/');
   if (!/^(?:[0-9a-f]{2})+$/i.test(pathHex)) throw new CliError(EXIT.usage, `--path-hex ${pathHex} is not pairs of hex digits. "tekai ls --json" shows such names in nameHex.`);
   return { hex: pathHex };

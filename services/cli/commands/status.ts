@@ -35,7 +35,7 @@ async function statusOfAll(context: CliContext, client: ApiClient, isJson: boole
   if (details.length === 0) return context.note(`The engine at ${client.url} is up, and follows no codebase yet. "tekai source add <url>" begins.`);
   const now = context.options.now();
   await context.output.print(table(['CODEBASE', 'HEAD', 'REFS', 'STORED', 'GITLAB ASKED', 'WEBHOOK', 'WATCHED BY', 'STATE'], details.map((one) =>
-    [nameOf(one), headOf(one), String(one.refs), ageInWords(one.head?.storedAt ?? null, now), ageInWords(one.lastLook?.at ?? one.lastObservedAt, now), one.hook.state, one.watchedBy, stateOf(one)])));
+    [nameOf(one), headOf(one), String(one.refs), ageInWords(one.head?.storedAt ?? null, now), ageInWords(one.lastLook?.at ?? one.lastObservedAt, now), one.hook.state, one.state === 'archived' ? '-' : one.watchedBy, stateOf(one)])));
   const needy = details.filter((one) => one.parked.length > 0);
   if (needy.length > 0) context.note(`${counted(needy.length, 'codebase')} set aside: "tekai parked" tells why, "tekai redrive" tries again.`);
 }
@@ -51,7 +51,7 @@ async function statusOfOne(context: CliContext, client: ApiClient, { named, isJs
     ['head', head === null ? 'nothing stored yet' : `${headOf(detail)}  commit ${head.commit ?? 'none'}  tree ${head.tree ?? 'none'}`],
     ['stored', ageInWords(head?.storedAt ?? null, now)], ['GitLab asked', `${ageInWords(head?.lastLook?.at ?? detail.lastObservedAt, now)}${head?.lastLook?.how === 'poll' ? ', by polling' : ''}`], ['last hint', ageInWords(detail.lastHintAt, now)],
     ['webhook', `${hook.state}${hook.isSigned === true ? ', signed' : ''}${hook.reason === null ? '' : `: ${hook.reason}`}${detail.hookTrouble === null ? '' : `; does not work: ${detail.hookTrouble}`}`],
-    ['watched by', detail.watchedBy === 'hook' ? 'its webhook' : 'polling: a push is found by looking'],
+    ['watched by', watcherOf(detail)],
     ['follows', [...detail.followed.branches, ...detail.followed.tags.map((tag) => `tag ${tag}`)].join(', ')],
     ...detail.parked.map((one) => ['parked', `by ${one.group}, ${ageInWords(one.since, now)}: ${one.reason}`]),
   ];
@@ -70,8 +70,14 @@ function headOf({ head }: CodebaseDetail): string {
   return `${shortRef(head.ref)} ${head.commit === null ? '(empty)' : shortId(head.commit)}`;
 }
 
+function watcherOf({ state, watchedBy }: CodebaseDetail): string {
+  if (state === 'archived') return 'nobody: an archived codebase is read, and not synced. "tekai codebase restore" has it synced again';
+  return watchedBy === 'hook' ? 'its webhook' : 'polling: a push is found by looking';
+}
+
 function stateOf(one: CodebaseDetail): string {
   if (one.parked.length > 0) return 'parked';
+  if (one.state === 'archived') return 'archived';
   if (one.unfolded > 0) return `incomplete: ${counted(one.unfolded, 'fact')} could not be read`;
   if (one.head === null) return 'first sync';
   return one.head.isHintWaiting ? 'syncing' : 'in sync';

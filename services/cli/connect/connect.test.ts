@@ -101,7 +101,7 @@ test('a no, or the end of the input, follows nothing', async () => {
 });
 
 test('a second run asks for no token and adds no source, and takes up what is missing', async () => {
-  engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://GitLab.example.com/', registeredAt: TIME, revision: 0, token: null, check: { state: 'unknown' } }] });
+  engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://GitLab.example.com/', registeredAt: TIME, revision: 0 }] });
   engine.answer(`GET /v1/sources/${SOURCE_ID}/gitlab/projects?group=shop&limit=100`, { projects: [project(1, 'web', { codebaseId: CODEBASES[0] }), project(2, 'api')], next: null });
   const ran = await connect(['--group', 'shop', '--yes'], { env: { TEKAI_URL: engine.url, TEKAI_TOKEN: TOKEN } });
   expect(ran.stdout).toContain('work (https://GitLab.example.com/) is known already; its token and settings stay as they are.\n1 project to follow');
@@ -110,10 +110,12 @@ test('a second run asks for no token and adds no source, and takes up what is mi
   expect(bodiesOf('/v1/source-checks')).toEqual([]);
   expect(bodiesOf('/v1/codebases')).toEqual([{ sourceId: SOURCE_ID, gitlabProject: 2 }]);
 });
+  expect(withProxy.stdout).toContain('So --proxy changed nothing. "tekai source change work" changes them');
+});
 
 test('a known source is changed by what is said on the command line, and by nothing else; what had been removed is restored, and that is said', async () => {
   isRemoved = true;
-  engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://GitLab.example.com/', registeredAt: TIME, revision: 0, token: null, check: { state: 'unknown' } }] });
+  engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://GitLab.example.com/', registeredAt: TIME, revision: 0 }] });
   engine.answer(`PATCH /v1/sources/${SOURCE_ID}`, { id: SOURCE_ID, name: 'work', state: 'active', revision: 1, changed: ['token', 'ca'] });
   const [token, ca] = [path.join(folder, 'next-token'), path.join(folder, 'next-ca.pem')];
   writeFileSync(token, 'glpat-next-canary\n', { mode: 0o600 });
@@ -176,7 +178,7 @@ test('a moment\'s fault of the engine is tried again; a token that it does not k
   engine.answerBy('POST /v1/codebases', (_, response) => {
     asked += 1;
     const isBusy = asked === 1;
-    response.writeHead(isBusy ? 429 : 201, { 'content-type': isBusy ? 'application/problem+json' : 'application/json', 'retry-after': '1' }).end(JSON.stringify(isBusy ? problem(429, 'busy', 'Later.') : { id: CODEBASES[0], cause: CAUSE_ID, syncs: '/x', how: 'registered' }));
+    response.writeHead(isBusy ? 429 : 201, { 'content-type': isBusy ? 'application/problem+json' : 'application/json', 'retry-after': '1' }).end(JSON.stringify(isBusy ? problem(429, 'busy', 'Later.') : { id: CODEBASES[0], cause: CAUSE_ID, syncs: '/x' }));
   });
   expect((await connect(['--project', 'shop/web', '--yes', '--no-wait'])).code).toBe(0);
   expect(asked).toBe(2);
