@@ -19,8 +19,7 @@ export function askedTogether<Key, Value>(load: (keys: readonly Key[]) => Promis
     isDue = true;
     setImmediate(() => {
       isDue = false;
-      void run();
-      runSoon();
+      while (underWay < LOADS_MAX && waiting.size > 0) void run();
     });
   }
 
