@@ -51,7 +51,7 @@ describe('registering a codebase', () => {
     const registered = byPath.json<{ id: string; cause: string; syncs: string }>();
     expect(byPath.headers.get('location')).toBe(`/v1/codebases/${registered.id}`);
     const byId = await register({ gitlabProject: id });
-    expect([byId.status, byId.json()]).toEqual([200, registered]);
+    expect([byId.status, byId.json()]).toEqual([200, { ...registered, how: 'known' }]);
     await untilStored(system, registered.id, MAIN, first);
     // Nothing but the registration caused it.
     const { syncs } = (await system.ask('GET', registered.syncs)).json<{ syncs: { ref: string; cause: string; state: string; commit: string }[] }>();
