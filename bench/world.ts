@@ -42,8 +42,9 @@ async function startWorld(folder: string, children: ChildProcess[]): Promise<Wor
   return { folder, url, token: readFileSync(path.join(stateDir, 'access-token'), 'utf8').trim(), gitlab: JSON.parse(line) as World['gitlab'] };
 }
 
+/** Waits as a follower does, by one request: asking every 5 ms took a fifth of the processor from what is measured. */
 export async function untilHead(world: World, codebase: string, commit: string): Promise<void> {
-  while ((await ask<{ head?: { commit: string } | null }>(world, 'GET', `/v1/codebases/${codebase}`).catch(() => undefined))?.head?.commit !== commit) await sleep(LOOK_EVERY_MS);
+  while ((await ask<{ head?: { commit: string } | null }>(world, 'GET', `/v1/codebases/${codebase}?atLeast=${commit}&wait=30s`).catch(() => undefined))?.head?.commit !== commit) await sleep(LOOK_EVERY_MS);
 }
 
 export async function ask<T>(world: World, method: string, where: string, body?: unknown): Promise<T> {

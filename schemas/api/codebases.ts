@@ -45,7 +45,11 @@ export const codebaseDetail = codebaseSummary.extend({
 export type CodebaseDetail = z.infer<typeof codebaseDetail>;
 
 /** `POST /v1/codebases` */
-export const codebaseRegistered = z.object({ id: codebaseId, cause: factId, syncs: z.string() });
+export const codebaseRegistered = z.object({
+  id: codebaseId, cause: factId, syncs: z.string(),
+  /** `restored`: it was archived or removed. `known`: it is followed already, so. */
+  how: z.enum(['registered', 'restored', 'known']),
+});
 export type CodebaseAnswer = z.infer<typeof codebaseRegistered>;
 
 /** What a command on a codebase answers. */

@@ -147,7 +147,7 @@ export async function createWorld(): Promise<World> {
     sources: { access: async () => (world.hasCredentials ? { baseUrl: 'http://gitlab', token: 't', caPem: undefined, proxyUrl: undefined } : undefined) },
     openGitLab: () => gitlabOf(gitlab),
     transport: { open: async (request) => (await gitlab.onOpen(request)) ?? openCommit(gitlab, request.commit) },
-    index: { known: async (ids) => new Set(ids.filter((id) => known.has(id))), places: async () => new Map(), findings: async () => new Map() },
+    index: { known: async (ids) => new Set(ids.filter((id) => known.has(id))), places: async () => new Map(), findings: async () => new Map(), entries: async () => new Map() },
     reader: { read: async (id) => { const object = gitlab.objects.get(id); return object as never; } },
     sleep: (ms, signal) => delay(Math.min(ms, 5), undefined, { signal }).catch(() => undefined),
   }, { concurrency: 4 });

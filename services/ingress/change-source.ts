@@ -39,12 +39,7 @@ export async function onChangeSource(deps: ChangeSourceDeps, id: SourceId, { bod
       const { name } = mustBeKnown(state, id);
       // Once, however often somebody else is quicker: GitLab counts wrong tokens.
       given ??= await checkChange(deps, id, body);
-      const changed: Fact<'source.changed'>['data']['changed'] = [];
-      if (body.name !== undefined && body.name !== name) changed.push('name');
-      if (body.token !== undefined) changed.push('token');
-      if (body.caPem !== undefined) changed.push('ca');
-      if (body.clientCertPem !== undefined || body.clientKeyPem !== undefined) changed.push('client');
-      if (body.proxyUrl !== undefined) changed.push('proxy');
+      const changed: Fact<'source.changed'>['data']['changed'] = [...(body.name !== undefined && body.name !== name ? ['name' as const] : []), ...given.changed];
       return changed.length === 0 ? undefined : newFact({ type: 'source.changed', ...partsOf(deps, id, context), data: { sourceId: id, name: body.name ?? name, changed, command } });
     },
   });
@@ -52,21 +47,22 @@ export async function onChangeSource(deps: ChangeSourceDeps, id: SourceId, { bod
     const { revision, data: { name, changed } } = outcome.fact;
     const { name: _name, acceptUnreachable: _accept, ...rest } = body;
     await deps.sources.change(id, { revision, ...(changed.includes('name') ? { name } : {}), ...rest });
-    if (given?.checked !== undefined) await deps.checks.keep(id, { ...given.checked, at: deps.now() });
+    if (given?.made !== undefined) await deps.checks.keep(id, { ...given.made, at: deps.now() });
     // Told again: what GitLab said then is not known here, and what is in use now may be another's.
     else if (outcome.isRepeated && changed.some((one) => one !== 'name')) await deps.checks.askAgain(id, deps.now());
   }
   return outcome;
 }
 
-interface Checked { readonly checked: { readonly check: SourceCheck; readonly token: string } | undefined }
+interface Checked { readonly changed: NonNullable<ReturnType<typeof changedAccessOf>>['changed']; readonly made: { readonly check: SourceCheck; readonly token: string } | undefined }
 
-/** @throws Problem 422 when GitLab does not take it */
+/** What differs from what is in use, asked of GitLab. @throws Problem 422 when it does not take it */
 async function checkChange(deps: ChangeSourceDeps, id: SourceId, body: ChangeSource): Promise<Checked> {
   const [settings, now] = await Promise.all([deps.sources.settings(id), deps.sources.access(id)]);
   if (settings === undefined) throw new Error(`source ${id} is known, but its settings are not there`);
-  const access = changedAccessOf({ baseUrl: settings.baseUrl, now, body });
-  return { checked: access === undefined ? undefined : { check: await checkGiven(deps, access, body), token: access.token } };
+  const wanted = changedAccessOf({ baseUrl: settings.baseUrl, now, body });
+  if (wanted === undefined || wanted.changed.length === 0) return { changed: [], made: undefined };
+  return { changed: wanted.changed, made: { check: await checkGiven(deps, wanted.access, body), token: wanted.access.token } };
 }
 
 /** A GitLab is known no longer, and its secrets are forgotten. Final. @throws Problem 409 while it has codebases | Unavailable */

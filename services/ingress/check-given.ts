@@ -20,12 +20,19 @@ export async function checkGiven(deps: CheckSourceDeps, access: GitLabAccess, { 
   return check;
 }
 
-/** How a source is reached once it is changed so; undefined when nothing of that is changed. @throws Problem 422 */
-export function changedAccessOf({ baseUrl, now, body }: { baseUrl: string; now: GitLabAccess | undefined; body: ChangeSource }): GitLabAccess | undefined {
+type Setting = 'token' | 'ca' | 'client' | 'proxy';
+
+/** How a source is reached once it is changed so, and what of that differs from what is in use. @throws Problem 422 */
+export function changedAccessOf({ baseUrl, now, body }: { baseUrl: string; now: GitLabAccess | undefined; body: ChangeSource }): { access: GitLabAccess; changed: readonly Setting[] } | undefined {
   const { token = now?.token, caPem = now?.caPem, proxyUrl = now?.proxyUrl, clientCertPem = now?.client?.certPem } = body;
   // The key goes with its certificate; a certificate that was renewed may keep it.
   const { clientKeyPem = clientCertPem === null ? undefined : now?.client?.keyPem } = body;
   if (['token', 'caPem', 'proxyUrl', 'clientCertPem', 'clientKeyPem'].every((name) => body[name as keyof ChangeSource] === undefined)) return undefined;
   if (token === undefined) throw new Problem(422, 'body-invalid', 'The engine cannot read the token of this source any more (or its client key). Send a new one with this change.', { errors: [{ pointer: '/token', detail: 'missing' }] });
-  return accessOf({ baseUrl, token, caPem: caPem ?? undefined, proxyUrl: proxyUrl ?? undefined, clientCertPem: clientCertPem ?? undefined, clientKeyPem: clientKeyPem ?? undefined });
+  const access = accessOf({ baseUrl, token, caPem: caPem ?? undefined, proxyUrl: proxyUrl ?? undefined, clientCertPem: clientCertPem ?? undefined, clientKeyPem });
+  const isOther: Record<Setting, boolean> = {
+    token: access.token !== now?.token, ca: access.caPem !== now?.caPem, proxy: access.proxyUrl !== now?.proxyUrl,
+    client: access.client?.certPem !== now?.client?.certPem || access.client?.keyPem !== now?.client?.keyPem,
+  };
+  return { access, changed: (['token', 'ca', 'client', 'proxy'] as const).filter((what) => isOther[what]) };
 }

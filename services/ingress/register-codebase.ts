@@ -23,7 +23,7 @@ export interface RegisterCodebaseDeps {
   now(): Date;
 }
 
-export interface RegisteredCodebase { readonly codebaseId: CodebaseId; readonly cause: FactId; readonly isNew: boolean }
+export interface RegisteredCodebase { readonly codebaseId: CodebaseId; readonly cause: FactId; readonly isNew: boolean; readonly how: 'registered' | 'restored' | 'known' }
 
 /**
  * A GitLab project becomes a codebase; its first sync follows from the fact. One that is archived or removed is restored by it,
@@ -48,7 +48,7 @@ export async function onRegisterCodebase(deps: RegisterCodebaseDeps, body: Regis
       return before.standing === 'active' ? undefined : newFact({ type: 'codebase.restored', ...parts, data: { codebaseId: codebase, command } });
     },
   });
-  return { codebaseId: codebase, cause: fact?.id ?? state.registration.id, isNew: fact?.type === 'codebase.registered' && !isRepeated };
+  return { codebaseId: codebase, cause: fact?.id ?? state.registration.id, isNew: fact?.type === 'codebase.registered' && !isRepeated, how: fact === undefined ? 'known' : fact.type === 'codebase.restored' ? 'restored' : 'registered' };
 }
 
 /** What GitLab says of the project. By id it may be away: then the hook and the first sync wait for it. */

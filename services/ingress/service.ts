@@ -75,8 +75,8 @@ export async function start(deps: IngressDeps, config: IngressConfig): Promise<R
   });
   router.use(sourceRoutes({ ...deps, publicUrl: config.publicUrl }, requireAccess(deps.access)));
   router.post('/v1/codebases', async (request, response) => {
-    const { codebaseId: id, cause, isNew } = await onRegisterCodebase(deps, parseBody(registerCodebase, request.body), contextOf(request, response));
-    response.status(isNew ? 201 : 200).location(`/v1/codebases/${id}`).json({ id, cause, syncs: `/v1/syncs?cause=${cause}` });
+    const { codebaseId: id, cause, isNew, how } = await onRegisterCodebase(deps, parseBody(registerCodebase, request.body), contextOf(request, response));
+    response.status(isNew ? 201 : 200).location(`/v1/codebases/${id}`).json({ id, cause, syncs: `/v1/syncs?cause=${cause}`, how });
   });
   router.post('/v1/codebases/:id/syncs', async (request, response) => {
     const id = codebaseId.safeParse(request.params['id']);

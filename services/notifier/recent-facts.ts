@@ -29,8 +29,8 @@ export function createRecentFacts({ from, factsMax = RECENT_FACTS_MAX }: { reado
         chars -= gone.rest.length;
         first += 1;
       }
-      // The list is cut rarely: each cut copies it.
-      if (first > factsMax) { facts = facts.slice(first); first = 0; }
+      // Cut when more is gone than kept: rarely, for each cut copies it, and before large facts that nobody asks for fill the memory.
+      if (first > facts.length - first) { facts = facts.slice(first); first = 0; }
     },
     after(position) {
       if (position < floor) return undefined;

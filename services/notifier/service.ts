@@ -55,20 +55,23 @@ export async function start(deps: NotifierDeps): Promise<RunningService> {
 
   const followers = serveFollowers({ ...deps, epoch });
 
-  deps.door.onUpgrade('/v1/followers/live', (request, socket, head) => server.handleUpgrade(request, socket, head, (ws) => {
+  deps.door.onUpgrade('/v1/followers/live', (request, wire, head) => withRoom(wire, () => server.handleUpgrade(request, wire, head, (ws) => {
     followers.onSocket(ws, request.headers.authorization);
     const pinging = keepAlive(ws);
     ws.on('close', () => clearInterval(pinging));
-  }));
+  })));
   deps.door.use(streams.routes);
-  deps.door.onUpgrade('/v1/live', (request, wire, head) => {
-    if (sockets.size >= SOCKETS_MAX || stopping.signal.aborted) { wire.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n\r\n'); return; }
-    server.handleUpgrade(request, wire, head, (socket) => onSocket(socket, { request, wire }));
-  });
+  deps.door.onUpgrade('/v1/live', (request, wire, head) => withRoom(wire, () => server.handleUpgrade(request, wire, head, (socket) => onSocket(socket, { request, wire }))));
   const following = followTail(deps, { after, signal: stopping.signal, tell });
   const unlisten = deps.bus.onProgress((one) => { if (progress.keep(one)) fanOut.progress(one); });
 
   return { name: 'notifier', stop };
+
+  /** Of both kinds together. */
+  function withRoom(wire: Duplex, take: () => void): void {
+    if (sockets.size + followers.sockets() < SOCKETS_MAX && !stopping.signal.aborted) take();
+    else wire.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n\r\n');
+  }
 
   function onSocket(socket: WebSocket, { request, wire }: { request: IncomingMessage; wire: Duplex }): void {
     const token = bearerOf(request.headers.authorization);

@@ -13,6 +13,8 @@ export const PROGRESS_BACKLOG_BYTES_MAX = 64 * 1_024;
 const CONNECT_MS_MAX = 10_000;
 export const PING_MS = 25_000;
 export const CHANNELS_MAX = 200;
+/** Of frames that wait for those before them: some thousand subscriptions. */
+const WAITING_BYTES_MAX = 256 * 1_024;
 
 /** 4000–4499: come back, with the position; 4500–4999: do not, mend it first. */
 export const CLOSE = { restarting: 4_001, tooSlow: 4_008, notAuthenticated: 4_501, malformed: 4_502 } as const;
@@ -36,12 +38,15 @@ export function serveSocket(deps: LiveDeps, { socket, wire, isKnown: isKnownAtOn
   const lateFrame = setTimeout(() => { if (!isKnown) socket.close(CLOSE.notAuthenticated, 'send a connect frame within 10 s'); }, CONNECT_MS_MAX);
   // One frame after the other: a subscribe that reads must not be overtaken by the next.
   let turn = Promise.resolve();
+  let waitingBytes = 0;
 
   socket.on('message', (message: Buffer) => {
+    waitingBytes += message.length;
+    if (waitingBytes > WAITING_BYTES_MAX) { letGo(CLOSE.malformed, 'too many frames at once: wait for the answers'); return; }
     turn = turn.then(() => onMessage(message)).catch((error: unknown) => {
       deps.logger.warn({ error }, 'a live socket failed');
       letGo(CLOSE.restarting, 'something we depend on is away; come back');
-    });
+    }).then(() => { waitingBytes -= message.length; });
   });
   socket.on('close', () => { clearTimeout(lateFrame); endAll(); });
   socket.on('error', (error) => deps.logger.debug({ error }, 'a live socket broke'));

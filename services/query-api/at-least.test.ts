@@ -22,6 +22,12 @@ async function untilWaiting(before: number): Promise<void> {
   while (world.looks < before + 4) await new Promise((resolve) => { setImmediate(resolve); });
 }
 
+/** So many requests wait. */
+async function untilSoMany(waiting: number): Promise<void> {
+  for (const end = performance.now() + 20_000; world.waiting !== waiting && performance.now() < end;) await new Promise((resolve) => { setTimeout(resolve, 5); });
+  expect(world.waiting).toBe(waiting);
+}
+
 test.each([true, false])('a read waits until the commit is a version, told in this process (%s) or in another', async (isTold) => {
   const before = world.looks;
   const waiting = read(`atLeast=${commitOf(7)}&wait=30s`);
@@ -100,8 +106,11 @@ test('a client that goes away frees its place, and a stop answers who still wait
   const left = read(`atLeast=${commitOf(1)}&wait=30s`).catch(() => 'never');
   const leaving = world.ask(`${VERSIONS}?atLeast=${commitOf(1)}&wait=30s`, { signal: gone.signal }).catch(() => 'gone');
   await untilWaiting(before + 4);
+  await untilSoMany(2);
   gone.abort();
   expect(await leaving).toBe('gone');
+  // Long before its 30 s are over.
+  await untilSoMany(1);
   await world.service.stop();
   expect(await left).toMatchObject({ status: 202 });
   // Nobody waits: nobody looks.

@@ -5,7 +5,7 @@ import type { CodebaseView } from '#shared/read-store/read-store.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { textOf } from './parameters.ts';
 import { bytesOf, bytesOfHex } from './path-bytes.ts';
-import { codebaseOf, receiptOf, resolveVersion } from './resolve-version.ts';
+import { codebaseOf, receiptOf, resolveAsked } from './resolve-version.ts';
 import { sendTree } from './send-content.ts';
 import { sendFile } from './send-file.ts';
 import { sendTagged } from './send-tagged.ts';
@@ -43,8 +43,7 @@ export function contentRoutes(deps: Deps): RequestHandler {
   return async (request, response, next) => {
     const [, id, what, encoded] = /^\/v1\/codebases\/([^/?]+)\/(tree|files)(?:\/([^?]*))?(?:\?|$)/.exec(request.url) ?? [];
     if (id === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) { next(); return; }
-    const codebase = await codebaseOf(deps.store, id);
-    const resolved = await resolveVersion(deps, codebase, { ref: textOf(request, 'ref'), at: textOf(request, 'at'), observedAt: textOf(request, 'observedAt') });
+    const resolved = await resolveAsked(deps, id, { ref: textOf(request, 'ref'), at: textOf(request, 'at'), observedAt: textOf(request, 'observedAt') });
     const hex = textOf(request, 'pathHex');
     const path = hex === undefined ? bytesOf(encoded ?? '') : bytesOfHex(hex);
     try {

@@ -22,7 +22,7 @@ export function placeAfter(request: Request, { epoch, values }: { epoch?: string
   const parts = cursorParts.safeParse(decoded(text));
   if (!parts.success || parts.data[3].length !== values) throw new Problem(400, 'cursor-malformed', 'after= takes a cursor from the "next" of an answer, as it is. Begin again without it.');
   const [, question, of, last] = parts.data;
-  if (question !== questionOf(request)) throw new Problem(400, 'cursor-of-another-question', 'This cursor is of another list, or of other filters. Follow "next" as it is, or begin again without after=.');
+  if (question !== questionOf(request.originalUrl)) throw new Problem(400, 'cursor-of-another-question', 'This cursor is of another list, or of other filters. Follow "next" as it is, or begin again without after=.');
   if (epoch !== undefined && of !== short(epoch)) throw new Problem(410, 'cursor-of-another-log', 'This cursor is of a log that was rebuilt or moved since. Begin again without after=.');
   return last;
 }
@@ -32,7 +32,7 @@ export function pageOf<Item>(request: Request, response: Response, { found, limi
   const items = found.slice(0, limit);
   const last = found.length > limit ? items.at(-1) : undefined;
   if (last === undefined) return { items, next: null };
-  const next = addressOf(request, { after: cursorOf(request, placeOf(last)), limit: String(limit) });
+  const next = addressOf(request, { after: cursorOf(request.originalUrl, placeOf(last)), limit: String(limit) });
   linkNext(response, next);
   return { items, next };
 }
@@ -49,8 +49,9 @@ export function addressOf(request: Request, change: Readonly<Record<string, stri
   return `${url.pathname}${url.search}`;
 }
 
-function cursorOf(request: Request, { last, epoch }: Place): string {
-  return Buffer.from(JSON.stringify([1, questionOf(request), epoch === undefined ? null : short(epoch), last])).toString('base64url');
+/** For the list at this address, with its filters. */
+export function cursorOf(address: string, { last, epoch }: Place): string {
+  return Buffer.from(JSON.stringify([1, questionOf(address), epoch === undefined ? null : short(epoch), last])).toString('base64url');
 }
 
 function decoded(text: string): unknown {
@@ -64,8 +65,8 @@ function decoded(text: string): unknown {
 /** Of paging and of waiting: they change which part is shown, not what is asked. */
 const NOT_ASKED = new Set(['after', 'limit', 'atLeast', 'wait']);
 
-function questionOf(request: Request): string {
-  const { pathname, searchParams } = new URL(request.originalUrl, 'http://here');
+function questionOf(address: string): string {
+  const { pathname, searchParams } = new URL(address, 'http://here');
   const asked = [...searchParams].filter(([name, value]) => !NOT_ASKED.has(name) && value !== '').sort(([left], [right]) => (left < right ? -1 : Number(left > right)));
   return createHash('sha256').update(JSON.stringify([pathname.toLowerCase().replace(/\/+$/, ''), asked])).digest('base64url').slice(0, 11);
 }

@@ -1,4 +1,5 @@
-import type { CodebaseId } from '#schemas/brand.ts';
+import type { CodebaseId, RefName } from '#schemas/brand.ts';
+import type { Bus } from '#shared/bus/bus.ts';
 import type { ReadStore } from '#shared/read-store/read-store.ts';
 import { askedTogether } from '#shared/runtime/asked-together.ts';
 
@@ -11,5 +12,19 @@ export function withJointLooks(store: ReadStore): ReadStore {
     const ask = askedTogether(async (ids: readonly CodebaseId[]) => new Map(await Promise.all(ids.map(async (id) => [id, await look(id)] as const))), { keysMax: CODEBASES_MAX });
     return (id: CodebaseId) => ask(id) as Promise<Value>;
   };
-  return { ...store, codebase: shared(store.codebase), refs: shared(store.refs), refsUnderWay: shared(store.refsUnderWay) };
+  // A name of a ref holds no line break.
+  const standing = askedTogether(async (asked: readonly string[]) => new Map(await Promise.all(asked.map(async (one) => {
+    const [id, ...names] = one.split('\n');
+    return [one, await store.standing(id as CodebaseId, names.length === 0 ? undefined : names as RefName[])] as const;
+  }))), { keysMax: CODEBASES_MAX });
+  return {
+    ...store, codebase: shared(store.codebase), refs: shared(store.refs), refsUnderWay: shared(store.refsUnderWay),
+    standing: (id, names) => (names?.length === 0 ? store.standing(id, names) : standing([id, ...names ?? []].join('\n'))),
+  };
+}
+
+/** The same for what is set aside, looked up by key. */
+export function withJointParked(bus: Pick<Bus, 'parked'>): Pick<Bus, 'parked'> {
+  const parked = askedTogether(async (keys: readonly string[]) => new Map(await Promise.all(keys.map(async (key) => [key, await bus.parked({ key })] as const))), { keysMax: CODEBASES_MAX });
+  return { parked: async (filter = {}) => (filter.key === undefined ? bus.parked(filter) : await parked(filter.key) ?? []) };
 }

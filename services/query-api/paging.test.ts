@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import type { CodebaseId, ProjectId } from '#schemas/brand.ts';
 import { APP, at, codebaseView, commitOf, openWorld, syncView, time, uuid, versionView, type World } from './query-api-world.fixture.ts';
 
 let world: World;
@@ -8,8 +9,8 @@ afterAll(() => world.stop());
 const LISTS = {
   versions: { address: `/v1/codebases/${APP}/versions`, idOf: (one: any) => one.commit, add: (n: number) => { world.model.versions = [...world.model.versions, versionView(n)]; } },
   refs: { address: `/v1/codebases/${APP}/refs`, idOf: (one: any) => one.commit, add: (n: number) => { world.model.versions = [...world.model.versions, versionView(n, `refs/heads/${(n * 7_919) % 1_000}-${n}`)]; } },
-  // Begun in any order: what waited in a spool is recorded late.
-  syncs: { address: '/v1/syncs', idOf: (one: any) => one.id, add: (n: number) => { world.model.syncs = [...world.model.syncs, syncView(n, { begunAt: time((n * 7_919) % 50) })]; } },
+  // Begun in any order, many at once: what waited in a spool is recorded late, and one cause begins a sync for each ref.
+  syncs: { address: '/v1/syncs', idOf: (one: any) => one.id, add: (n: number) => { world.model.syncs = [...world.model.syncs, syncView(n, { begunAt: time((n * 7_919) % 5) })]; } },
   codebases: { address: '/v1/codebases', idOf: (one: any) => one.id, add: (n: number) => { world.model.codebases = [...world.model.codebases, codebaseView(uuid((n * 7_919) % 100_000) as never)]; } },
   parked: { address: '/v1/parked', idOf: (one: any) => one.key, add: (n: number) => { world.parked = [...world.parked, { group: `g${n % 3}`, key: uuid((n * 7_919) % 100_000), reason: 'r', since: time(1), position: at(1), type: 't', facts: 1 }]; } },
 } as const;
@@ -41,6 +42,20 @@ test('a page that ends with the last one has no next', async () => {
   world.model = { ...world.model, versions: [1, 2, 3].map((n) => versionView(n)) };
   expect((await world.ask(`/v1/codebases/${APP}/versions?limit=3`)).json()).toMatchObject({ versions: [{}, {}, {}], next: null });
   expect((await world.ask(`/v1/codebases/${APP}/versions?limit=2`)).json().next).toEqual(expect.stringContaining('after='));
+});
+
+test('a project of more codebases than it tells is read on by its link', async () => {
+  const project = uuid(7) as ProjectId;
+  const ids = Array.from({ length: 1_003 }, (_, n) => uuid(n + 1) as CodebaseId);
+  world.model = {
+    ...world.model, codebases: ids.map((id) => codebaseView(id)), members: ids.map((codebase) => ({ project, codebase, isMember: true })),
+    projects: [{ id: project, name: 'p', state: 'active', createdAt: time(1), removedAt: null, revision: 0 }] as never,
+  };
+  const first = await world.ask(`/v1/projects/${project}`);
+  const { codebases, next } = first.json();
+  expect([codebases.length, first.headers['link']]).toEqual([1_000, `<${next}>; rel="next"`]);
+  const rest = await world.ask(next);
+  expect([rest.status, rest.json().codebases.map((one: any) => one.id), rest.json().next]).toEqual([200, ids.slice(1_000), null]);
 });
 
 test('a cursor is refused where it does not belong, with what to do', async () => {

@@ -2,7 +2,7 @@ import { Router } from 'express';
 import type { ProjectView } from '#shared/read-store/read-store.ts';
 import { projectOf, stateOf } from './codebase-filter.ts';
 import { summaryOf } from './codebase-routes.ts';
-import { pageOf, placeAfter } from './cursor.ts';
+import { cursorOf, pageOf, placeAfter } from './cursor.ts';
 import { limitOf, textOf } from './parameters.ts';
 import { sendTagged } from './send-tagged.ts';
 import type { QueryApiDeps } from './service.ts';
@@ -27,7 +27,8 @@ export function projectRoutes({ store }: Pick<QueryApiDeps, 'store'>): Router {
     const project = await projectOf(store, request.params['id']);
     const codebases = await store.codebases({ after: '', limit: CODEBASES_MAX, project: project.id });
     const last = codebases.at(-1);
-    const next = codebases.length === CODEBASES_MAX && last !== undefined ? `/v1/codebases?project=${project.id}&after=${last.id}&limit=${CODEBASES_MAX}` : null;
+    const address = `/v1/codebases?project=${project.id}&limit=${CODEBASES_MAX}`;
+    const next = codebases.length === CODEBASES_MAX && last !== undefined ? `${address}&after=${cursorOf(address, { last: [last.id] })}` : null;
     if (next !== null) response.setHeader('Link', `<${next}>; rel="next"`);
     sendTagged(response, project.revision, { ...projectSummaryOf(project), codebases: codebases.map(summaryOf), next });
   });

@@ -48,6 +48,8 @@ export async function openWorld(options: { perMinute?: number; deliveries?: read
     parked: [] as ParkedKey[],
     log, epoch: await log.epoch(),
     looks: 0,
+    /** Requests that wait now. */
+    waiting: 0,
     projected: createPositionSignal() as PositionSignal,
     url: '', ask, stop, service: undefined as unknown as Awaited<ReturnType<typeof start>>,
   };
@@ -62,7 +64,11 @@ export async function openWorld(options: { perMinute?: number; deliveries?: read
   door.use(limitRequests({ access, perMinute: options.perMinute ?? 1_000_000 }));
   world.service = await start({
     store, log, index, reader: createObjectReader({ index, blobs: createMemoryBlobStore() }), checks: { kept: async () => new Map() }, door, access, projected: world.projected, deliveries: createMemoryDeliveryArchive(options.deliveries ?? []),
-    sleep: (ms, signal) => sleepFor(ms, undefined, { signal }).catch(() => undefined),
+    async sleep(ms, signal) {
+      world.waiting += 1;
+      await sleepFor(ms, undefined, { signal }).catch(() => undefined);
+      world.waiting -= 1;
+    },
     bus: { parked: async ({ key } = {}) => world.parked.filter((one) => key === undefined || one.key === key) },
   });
   world.url = `http://127.0.0.1:${await door.listen(0)}`;

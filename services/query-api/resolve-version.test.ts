@@ -79,6 +79,14 @@ test.each([undefined, '', 'x', '00000000-0000-4000-8000-000000000002', `${ID}'`]
   await expect(codebaseOf(store, id)).rejects.toMatchObject({ status: 404, code: 'codebase-unknown' });
 });
 
+test.each([['removed', 404, 'codebase-removed'], ['deleted', 410, 'codebase-deleted']] as const)('a codebase that is %s is hidden: %d, and only the removed is there for who asks for it', async (state, status, code) => {
+  const hidden = { ...store, codebase: async () => ({ ...codebase, state, removedAt: time(1) }) };
+  await expect(codebaseOf(hidden, ID)).rejects.toMatchObject({ status, code });
+  const asked = codebaseOf(hidden, ID, { orRemoved: true });
+  if (state === 'removed') expect(await asked).toMatchObject({ state });
+  else await expect(asked).rejects.toMatchObject({ status, code });
+});
+
 /** I10. */
 test.each<[string, Partial<CodebaseView>, string[], boolean]>([
   ['nothing came since', { lastWholeHintAt: time(5) }, [], false],

@@ -32,13 +32,30 @@ export interface Resolved {
 }
 
 /** What is removed is hidden, and what is deleted is gone: only a look at the codebase itself may ask for the removed too. @throws Problem 404, 410 */
-export async function codebaseOf(store: ReadStore, id: string | undefined, { orRemoved = false } = {}): Promise<CodebaseView> {
+export async function codebaseOf(store: ReadStore, id: string | undefined, options: { orRemoved?: boolean } = {}): Promise<CodebaseView> {
   const parsed = codebaseId.safeParse(id);
-  const codebase = parsed.success ? await store.codebase(parsed.data) : undefined;
+  return readable(parsed.success ? await store.codebase(parsed.data) : undefined, id, options);
+}
+
+function readable(codebase: CodebaseView | undefined, id: string | undefined, { orRemoved = false } = {}): CodebaseView {
   if (codebase === undefined) throw new Problem(404, 'codebase-unknown', `There is no codebase ${JSON.stringify(id)}. GET /v1/codebases lists them; one registered a moment ago may need a moment.`);
   if (codebase.state === 'deleted') throw new Problem(410, 'codebase-deleted', `Codebase ${codebase.id} was deleted, ${UNDO_DAYS} days after it was removed. Registering its GitLab project again begins anew.`);
   if (codebase.state === 'removed' && !orRemoved) throw new Problem(404, 'codebase-removed', `Codebase ${codebase.id} was removed; undo until ${undoUntil(codebase.removedAt ?? '')}. POST /v1/codebases/${codebase.id}/restore brings it back.`);
   return codebase;
+}
+
+/** Codebase and version at once: of where a ref points now, which most ask for, in one look. @throws Problem */
+export async function resolveAsked(deps: Deps, id: string | undefined, asked: Asked): Promise<Resolved> {
+  const { ref, at, observedAt } = asked;
+  const parsed = codebaseId.safeParse(id);
+  if (parsed.success && at === undefined && observedAt === undefined) {
+    const [found, parked] = await Promise.all([deps.store.standing(parsed.data, ref === undefined ? undefined : namesOf(ref)), deps.bus.parked({ key: parsed.data })]);
+    const codebase = readable(found?.codebase, id);
+    const version = found?.version;
+    if (version !== undefined) return { codebase, version, refsUnderWay: new Set(found?.isUnderWay === true ? [version.ref] : []), isParked: parked.length > 0, isPast: false };
+  }
+  // Also to say why there is nothing.
+  return resolveVersion(deps, await codebaseOf(deps.store, id), asked);
 }
 
 /** @throws Problem */
@@ -58,10 +75,12 @@ export async function resolveVersion({ store, epoch, bus }: Deps, codebase: Code
 
 /** `main` is `refs/heads/main`, or the tag of that name where there is no such branch. */
 export function fullName(ref: string, current: readonly VersionView[]): RefName {
-  if (ref.startsWith('refs/')) return ref as RefName;
-  const found = [`refs/heads/${ref}`, `refs/tags/${ref}`].find((name) => current.some((one) => one.ref === name));
-  return (found ?? `refs/heads/${ref}`) as RefName;
+  const names = namesOf(ref);
+  return names.find((name) => current.some((one) => one.ref === name)) ?? names[0] as RefName;
 }
+
+/** What a name may stand for, the likeliest first. */
+const namesOf = (ref: string) => (ref.startsWith('refs/') ? [ref] : [`refs/heads/${ref}`, `refs/tags/${ref}`]) as RefName[];
 
 function momentOf(epoch: string, { at, observedAt }: Pick<Asked, 'at' | 'observedAt'>): At | undefined {
   const stored = at === undefined ? undefined : parseAt(epoch, at);

@@ -42,7 +42,7 @@ export async function sendTree(deps: ContentDeps, { request, response, resolved,
 }
 
 /** Strong: another receipt or another page is another answer, though the folder is the same. Known before the folder is read. */
-const tagOf = (parts: unknown) => `"${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)}"`;
+export const tagOf = (parts: unknown) => `"${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)}"`;
 
 type Known = Awaited<ReturnType<ContentDeps['index']['findings']>> extends Map<ObjectId, infer Value> ? Value : never;
 
@@ -63,9 +63,13 @@ export async function sendPieces(response: Response, content: AsyncIterable<Buff
   try {
     let next = await pieces.next();
     response.status(status).set(headers);
-    for (; next.done !== true; next = await pieces.next()) {
+    while (next.done !== true) {
+      const piece = next.value;
+      next = await pieces.next();
       if (response.destroyed) return;
-      if (!response.write(next.value)) await drainOrClose(response);
+      // Head and only piece leave in one write to the socket: most files are small.
+      if (next.done === true) return void response.end(piece);
+      if (!response.write(piece)) await drainOrClose(response);
     }
     response.end();
   } finally {

@@ -15,7 +15,7 @@ import { codebaseLists } from './codebase-lists.ts';
 import { codebaseRoutes, contentRoutes } from './codebase-routes.ts';
 import { deliveryRoutes } from './delivery-routes.ts';
 import { eventRoutes } from './event-routes.ts';
-import { withJointLooks } from './joint-looks.ts';
+import { withJointLooks, withJointParked } from './joint-looks.ts';
 import { createTreeCache } from './tree-cache.ts';
 import { batchRoute, versionRoutes } from './version-routes.ts';
 import { projectRoutes } from './project-routes.ts';
@@ -39,7 +39,7 @@ export async function start(deps: QueryApiDeps): Promise<RunningService> {
   const stopping = new AbortController();
   const epoch = await deps.log.epoch();
   const untilAtLeast = createUntilAtLeast({ ...deps, epoch, stopping: stopping.signal });
-  const withEpoch = { ...deps, store: withJointLooks(deps.store), epoch, untilAtLeast, trees: createTreeCache(deps.reader) };
+  const withEpoch = { ...deps, store: withJointLooks(deps.store), bus: withJointParked(deps.bus), epoch, untilAtLeast, trees: createTreeCache(deps.reader) };
   const isKnown = requireAccess(deps.access);
   // Whatever the path looks like: routers match in ways of their own (`/V1/…`), and what they serve is for the known only.
   const onlyReads = (handler: RequestHandler): RequestHandler => (request, response, next) =>

@@ -43,7 +43,9 @@ async function countLinesOf(pieces: AsyncIterable<Buffer>): Promise<Counted> {
 
 function take(state: Counted, piece: Buffer, last: number): number {
   if (state.start.length < BINARY_LOOK_BYTES) {
-    state.start = Buffer.concat([state.start, piece.subarray(0, BINARY_LOOK_BYTES - state.start.length)]);
+    const more = piece.subarray(0, BINARY_LOOK_BYTES - state.start.length);
+    // Most blobs are one piece: nothing to join, nothing to copy.
+    state.start = state.start.length === 0 ? more : Buffer.concat([state.start, more]);
     state.isBinary = state.start.includes(0);
   }
   if (state.isBinary) return last;

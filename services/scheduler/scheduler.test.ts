@@ -18,6 +18,8 @@ import { start } from './service.ts';
 const SOURCE = randomUUID() as SourceId;
 const PROJECT = 7 as GitLabProjectId;
 const CODEBASE = codebaseIdOf(SOURCE, PROJECT);
+let lastProject = 1_000;
+const DAY_MS = 86_400_000;
 const STREAM = codebaseStream(CODEBASE);
 const URL_OF_OURS = `http://here/webhooks/gitlab/${SOURCE}`;
 const hookAt = (id: number, url: string): GitLabHook => ({ id, url, isSigned: true, alertStatus: 'executable', receivesPushes: true });
@@ -83,6 +85,18 @@ function createWorld() {
     async told() {
       await until('the scheduler has told', async () => (await log.readStream(STREAM, { limit: 100 })).some(({ type }) => type.startsWith('hook.')));
       return (await log.readStream(STREAM, { limit: 100 })).filter(({ type }) => type.startsWith('hook.')) as unknown as Fact[];
+    },
+    /** Behind all that the log holds by now a removal is appended that is over: once it is deleted, those before it were looked at. */
+    async removalsLookedAt() {
+      const [project, time] = [(lastProject += 1) as GitLabProjectId, new Date(clock.time - 8 * DAY_MS)];
+      const id = codebaseIdOf(SOURCE, project);
+      const stream = codebaseStream(id);
+      const command = { id: randomUUID(), digest: '0'.repeat(64) };
+      await log.append(stream, 'noStream', [
+        newFact({ type: 'codebase.registered', ...parts, key: id, time, data: { codebaseId: id, sourceId: SOURCE, gitlabProjectId: project, path: null, followed: { branches: ['*'], tags: [] }, command } }),
+        newFact({ type: 'codebase.removed', ...parts, key: id, time, data: { codebaseId: id, command } }),
+      ]);
+      await until('a removal behind it is over', async () => (await log.readStream(stream, { limit: 100 })).some(({ type }) => type === 'codebase.deleted'));
     },
     idle: () => until('all is worked on', async () => (await store.loadCheckpoint('scheduler')) === (await log.head())),
     async forget() {
@@ -182,7 +196,6 @@ test.each(['there', 'refused'] as const)('a registration that comes again, GitLa
 });
 
 describe('a codebase that is removed', () => {
-  const DAY_MS = 86_400_000;
   const last = async () => (await world.types()).at(-1);
   beforeEach(async () => { await world.register(); await world.told(); });
 
@@ -233,12 +246,12 @@ describe('a codebase that is removed', () => {
     await world.decide('codebase.removed');
     world.clock.time += 7 * DAY_MS - 60_000;
     await world.forget();
-    await delay(30);
+    await world.removalsLookedAt();
     expect(await world.types()).not.toContain('codebase.deleted');
     world.clock.time += 60_000;
     await until('it is deleted', async () => (await world.types()).includes('codebase.deleted'));
     await world.forget();
-    await delay(30);
+    await world.removalsLookedAt();
     expect((await world.facts()).filter(({ type }) => type === 'codebase.deleted')).toMatchObject([{ actor: { kind: 'scheduler' }, data: { codebaseId: CODEBASE } }]);
   });
 
@@ -247,11 +260,16 @@ describe('a codebase that is removed', () => {
     world.clock.time += 6 * DAY_MS;
     await world.decide('codebase.restored');
     world.clock.time += 2 * DAY_MS;
-    await world.decide('codebase.removed');
-    await world.forget();
-    await delay(30);
+    await world.removalsLookedAt();
     expect(await world.types()).not.toContain('codebase.deleted');
-    world.clock.time += 7 * DAY_MS;
+    await world.decide('codebase.removed');
+    await world.removalsLookedAt();
+    await world.forget();
+    await world.removalsLookedAt();
+    world.clock.time += 7 * DAY_MS - 1;
+    await world.removalsLookedAt();
+    expect(await world.types()).not.toContain('codebase.deleted');
+    world.clock.time += 1;
     await until('it is deleted', async () => (await world.types()).includes('codebase.deleted'));
   });
 });

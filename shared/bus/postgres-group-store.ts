@@ -31,7 +31,7 @@ export function createPostgresGroupStore({ pool }: { readonly pool: Pool }): Gro
     },
 
     async parked({ group, key }) {
-      const rows = await query<ParkedRow>(
+      const rows = group === undefined && key !== undefined ? await query<ParkedRow>(PARKED_OF_KEY, [key]) : await query<ParkedRow>(
         `select distinct on (group_name, key) group_name, key, position, reason, fact, since, count(*) over (partition by group_name, key) as facts
          from bus_parked where not is_redriven and ($1::text is null or group_name = $1) and ($2::text is null or key = $2)
          order by group_name, key, reason is null, position`, [group ?? null, key ?? null]);
@@ -54,6 +54,13 @@ export function createPostgresGroupStore({ pool }: { readonly pool: Pool }): Gro
     },
   };
 }
+
+/** Prepared: every answer about a codebase says whether it is parked. With "$1 is null or" the plan that fits all values would read the whole table. */
+const PARKED_OF_KEY = {
+  name: 'parked-of-key-1',
+  text: `select distinct on (group_name) group_name, key, position, reason, fact, since, count(*) over (partition by group_name) as facts
+    from bus_parked where not is_redriven and key = $1 order by group_name, reason is null, position`,
+};
 
 interface ParkedRow { group_name: string; key: string; position: Position; reason: string | null; fact: string; since: Date; facts: string }
 

@@ -6,22 +6,24 @@ import type { ObjectIndexReader } from './object-index.ts';
 const IDS_MAX = 5_000;
 
 /**
- * The same index, where looks for single objects that come at the same time are one question: thirty readers of files ask once, not
- * thirty times. Looks for many go as they are.
+ * The same index, where looks for single objects that come at the same time are one question, whether for the place or for the
+ * finding: thirty readers of files ask once, not sixty times. Looks for many go as they are.
  */
 export function withJointLookups(index: ObjectIndexReader): ObjectIndexReader {
-  const place = askedTogether((ids: readonly ObjectId[]) => index.places(ids), { keysMax: IDS_MAX });
-  const finding = askedTogether((ids: readonly ObjectId[]) => index.findings(ids), { keysMax: IDS_MAX });
+  const entryOf = askedTogether((ids: readonly ObjectId[]) => index.entries(ids), { keysMax: IDS_MAX });
+  type Entry = NonNullable<Awaited<ReturnType<typeof entryOf>>>;
+
+  async function oneBy<Value>(ids: readonly ObjectId[], many: (ids: readonly ObjectId[]) => Promise<Map<ObjectId, Value>>, pick: (entry: Entry) => Value): Promise<Map<ObjectId, Value>> {
+    const [id, ...more] = ids;
+    if (id === undefined || more.length > 0) return many(ids);
+    const entry = await entryOf(id);
+    return new Map(entry === undefined ? [] : [[id, pick(entry)]]);
+  }
+
   return {
     known: (ids) => index.known(ids),
-    places: (ids) => oneBy(ids, place, index.places),
-    findings: (ids) => oneBy(ids, finding, index.findings),
+    places: (ids) => oneBy(ids, index.places, ({ place }) => place),
+    findings: (ids) => oneBy(ids, index.findings, ({ place, finding }) => ({ bytes: place.bytes, finding })),
+    entries: (ids) => oneBy(ids, index.entries, (entry) => entry),
   };
-}
-
-async function oneBy<Value>(ids: readonly ObjectId[], one: (id: ObjectId) => Promise<Value | undefined>, many: (ids: readonly ObjectId[]) => Promise<Map<ObjectId, Value>>): Promise<Map<ObjectId, Value>> {
-  const [id, ...more] = ids;
-  if (id === undefined || more.length > 0) return many(ids);
-  const value = await one(id);
-  return new Map(value === undefined ? [] : [[id, value]]);
 }

@@ -15,6 +15,7 @@ export function createMemoryObjectIndex(): ObjectIndex {
     known: async (ids) => new Set(ids.filter((id) => entries.has(id))),
     places: async (ids) => among(ids, ({ place }) => place),
     findings: async (ids) => among(ids, ({ place, finding }) => ({ bytes: place.bytes, finding })),
+    entries: async (ids) => among(ids, (entry) => entry),
     async record(objects, findings) {
       // All or nothing: the iterable may throw halfway.
       const incoming = [...objects].map((place) => ({ place, finding: findings.get(place.id) }));

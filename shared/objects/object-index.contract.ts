@@ -133,6 +133,13 @@ function findingTests({ index, some }: Given): void {
     expect(found).toEqual(new Map([...blobs, ...trees].map(({ id, bytes }) => [id, { bytes, finding: all.get(id) }])));
   });
 
+  test('an entry is place and finding together', async () => {
+    const [blob, bare] = some(2);
+    await index().record([blob!, bare!], new Map([[blob!.id, blobFinding()]]));
+    expect(await index().entries([blob!.id, bare!.id, some(1)[0]!.id])).toEqual(new Map([[blob!.id, { place: blob, finding: blobFinding() }], [bare!.id, { place: bare, finding: undefined }]]));
+    expect(await index().entries([])).toEqual(new Map());
+  });
+
   test('an object recorded without a finding has none, and an unknown one is absent', async () => {
     const [blob, commit] = [some(1)[0]!, some(1, { kind: 'commit' })[0]!];
     await index().record([blob, commit], NO_FINDINGS);

@@ -45,6 +45,8 @@ export interface ObjectIndexReader {
   known(ids: readonly ObjectId[]): Promise<Set<ObjectId>>;
   places(ids: readonly ObjectId[]): Promise<Map<ObjectId, ObjectPlace>>;
   findings(ids: readonly ObjectId[]): Promise<Map<ObjectId, { bytes: number; finding: Finding | undefined }>>;
+  /** Place and finding in one look: what it takes to answer with an object. */
+  entries(ids: readonly ObjectId[]): Promise<Map<ObjectId, { place: ObjectPlace; finding: Finding | undefined }>>;
 }
 
 /** The storage-writer's alone. */

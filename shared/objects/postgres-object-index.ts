@@ -37,6 +37,7 @@ export function createPostgresObjectIndex({ pool }: { pool: Pool }): ObjectIndex
     },
     places: (ids) => places(query, ids),
     findings: (ids) => findings(query, ids),
+    entries: (ids) => entries(query, ids),
     record: (objects, found) => record(pool, objects, found),
   };
 }
@@ -61,6 +62,21 @@ async function findings(query: Query, ids: readonly ObjectId[]): Promise<Map<Obj
     for (const row of rows) findings.set(idOf(row.id), { bytes: Number(row.bytes), finding: findingOf(row) });
   }
   return findings;
+}
+
+/** Prepared: it is asked for every file that is read. */
+const ENTRIES = {
+  name: 'object-entries-1',
+  text: `select o.id, o.kind, p.sha256 as pack, o.block_offset, o.block_bytes, o.place_in_block, o.bytes, o.flags, o.lines, o.totals, l.name as language
+    from objects o join object_packs p using (pack_no) left join object_languages l using (language_no) where o.id = any($1::bytea[])`,
+};
+
+async function entries(query: Query, ids: readonly ObjectId[]): Promise<Map<ObjectId, { place: ObjectPlace; finding: Finding | undefined }>> {
+  const entries = new Map<ObjectId, { place: ObjectPlace; finding: Finding | undefined }>();
+  for (const some of portions(ids)) {
+    for (const row of await query<PlaceRow & FindingRow>(ENTRIES, [some])) entries.set(idOf(row.id), { place: placeOf(row), finding: findingOf(row) });
+  }
+  return entries;
 }
 
 async function record(pool: Pool, objects: Iterable<ObjectPlace>, found: ReadonlyMap<ObjectId, Finding>): Promise<{ added: number }> {

@@ -1,6 +1,6 @@
-import type { CodebaseId, Position, ProjectId, SourceId, SyncId } from '#schemas/brand.ts';
+import type { CodebaseId, Position, ProjectId, SourceId, SyncId, RefName } from '#schemas/brand.ts';
 import type { Progress } from '#shared/bus/bus.ts';
-import type { At, CodebaseView, FactMark, IndexedFact, PollingView, ProjectView, ReadStore, SourceView, SyncFilter, SyncView, VersionView } from './read-store.ts';
+import type { At, CodebaseView, FactMark, IndexedFact, PollingView, ProjectView, ReadStore, SourceView, StandingView, SyncFilter, SyncView, VersionView } from './read-store.ts';
 
 /** What is in the tables, in any order. Where a ref points now is its newest version. */
 export interface ReadModel {
@@ -26,10 +26,19 @@ export function createMemoryReadStore(model: ReadModel): ReadStore {
   const isMember = (project: ProjectId, codebase: CodebaseId) => members.some((one) => one.project === project && one.codebase === codebase && one.isMember);
   const projectOf = (project: (typeof projects)[number]): ProjectView =>
     ({ ...project, codebases: model.codebases.filter((one) => LISTED.includes(one.state) && isMember(project.id, one.id)).length });
+  async function standing(id: CodebaseId, names: readonly RefName[] | undefined): Promise<StandingView | undefined> {
+    const codebase = await store.codebase(id);
+    if (codebase === undefined) return undefined;
+    const refs = await store.refs(id);
+    const wanted = names ?? [codebase.defaultRef ?? refs[0]?.ref];
+    const version = wanted.map((name) => refs.find(({ ref }) => ref === name)).find((one) => one !== undefined);
+    return { codebase, version, isUnderWay: version !== undefined && (await store.refsUnderWay(id)).has(version.ref) };
+  }
   const versionsOf = (codebase: CodebaseId): VersionView[] => model.versions.filter((version) => version.codebaseId === codebase && version.position > beganAt(codebase))
     .map(({ codebaseId: _codebaseId, ...version }) => version).sort((left, right) => compare(right.position, left.position));
 
-  return {
+  const store: ReadStore = {
+    standing,
     position: async () => model.position,
     sources: async () => model.sources.filter((one) => one.state !== 'removed').map(({ state: _state, ...source }) => source).sort((left, right) => compare(left.registeredAt, right.registeredAt) || compare(left.id, right.id)),
     codebases: async ({ after, limit, project, source, states = LISTED }) => model.codebases
@@ -77,6 +86,7 @@ export function createMemoryReadStore(model: ReadModel): ReadStore {
       .sort((left, right) => compare(left.position, right.position)).slice(0, limit).map(indexedOf),
     members: async (project) => ({ codebases: members.filter((one) => one.project === project && one.isMember).map((one) => one.codebase).sort(compare), position: model.position }),
   };
+  return store;
 }
 
 const indexedOf = ({ position, key, stream, revision, type }: IndexedFact): IndexedFact => ({ position, key, stream, revision, type });

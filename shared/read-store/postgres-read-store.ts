@@ -28,6 +28,20 @@ const SYNC = `sync_id as id, codebase_id as "codebaseId", ref, cause_id as cause
   covered_by as "coveredBy", commit_id as commit, tree_id as tree, hint_reached as "hintReached", attempt, begun_at as "begunAt",
   fetched_at as "fetchedAt", scanned_at as "scannedAt", ended_at as "endedAt", counts, bytes, objects_added as "objectsAdded"`;
 
+/** Prepared: it is asked for every file that is read. A new column here needs a new number in the name. */
+const STANDING = {
+  name: 'standing-1',
+  text: `select ${CODEBASE}, at.version,
+    exists (select from read_model.syncs s where s.codebase_id = codebases.codebase_id and s.ended_at is null and s.ref = at.name) as "isUnderWay"
+    from read_model.codebases left join lateral (
+      select r.ref as name, (select to_json(v) from (select ${VERSION.replaceAll(/(^|,\s*)(\w)/g, '$1r.$2')}) v) as version from read_model.refs r
+      where r.codebase_id = codebases.codebase_id and r.state = 'stored' and r.position > codebases.began_at
+        and r.ref = any (coalesce($2::text[], array[coalesce(default_ref, (
+          select first.ref from read_model.refs first where first.codebase_id = codebases.codebase_id and first.state = 'stored' and first.position > codebases.began_at order by first.ref limit 1))]))
+      order by array_position($2::text[], r.ref) limit 1) at on true
+    where codebase_id = $1`,
+};
+
 /** The read model in the Postgres schema `read_model`. */
 export function createPostgresReadStore({ pool }: { readonly pool: Pool }): ReadStore {
   const query = createQuery(pool);
@@ -64,6 +78,13 @@ export function createPostgresReadStore({ pool }: { readonly pool: Pool }): Read
     },
 
     refs: (codebase) => query<VersionView>(`select ${VERSION} from read_model.refs where codebase_id = $1 and state = 'stored' and ${OF_THIS_LIFE} order by ref`, [codebase]),
+
+    async standing(codebase, names) {
+      const [row] = await query<CodebaseView & { version: VersionView | null; isUnderWay: boolean }>(STANDING, [codebase, names ?? null]);
+      if (row === undefined) return undefined;
+      const { version, isUnderWay, ...of } = row;
+      return { codebase: asCodebase(of), version: version ?? undefined, isUnderWay };
+    },
 
     async refsUnderWay(codebase) {
       const rows = await query<{ ref: RefName }>('select distinct ref from read_model.syncs where codebase_id = $1 and ended_at is null', [codebase]);

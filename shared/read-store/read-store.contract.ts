@@ -26,14 +26,15 @@ const MODEL: Required<ReadModel> = {
   position: at(50),
   sources: [{ id: uuid(9) as SourceId, name: 'later', baseUrl: 'https://b', registeredAt: time(2), revision: 3, state: 'active' }, { id: uuid(10) as SourceId, name: 'first', baseUrl: 'https://a', registeredAt: time(1), revision: 0, state: 'active' }, { id: uuid(11) as SourceId, name: 'gone', baseUrl: 'https://c', registeredAt: time(0), revision: 1, state: 'removed' }],
   codebases: [codebase(LIB, { path: 'a/lib', hook: { state: 'installed', reason: null, isSigned: true }, lastObservedAt: time(9), look: { lookedAt: time(8), position: at(7), different: [SIDE], hookTrouble: 'disabled' } }), codebase(APP),
-    codebase(OLD, { state: 'archived', sourceId: uuid(10) as SourceId }), codebase(HIDDEN, { state: 'removed', removedAt: time(3), revision: 4 }), codebase(ANEW, { state: 'deleted', beganAt: at(11) })],
+    codebase(OLD, { state: 'archived', sourceId: uuid(10) as SourceId, defaultRef: null }), codebase(HIDDEN, { state: 'removed', removedAt: time(3), revision: 4 }), codebase(ANEW, { state: 'deleted', beganAt: at(11) })],
   projects: [
     { id: uuid(41) as ProjectId, name: 'Both', state: 'active', createdAt: time(1), removedAt: null, revision: 5 }, { id: uuid(40) as ProjectId, name: 'Old', state: 'archived', createdAt: time(1), removedAt: null, revision: 1 },
     { id: uuid(42) as ProjectId, name: 'Gone', state: 'removed', createdAt: time(1), removedAt: time(2), revision: 1 }],
   members: [[APP, true], [LIB, false], [OLD, true], [HIDDEN, true]].map(([one, isMember]) => ({ project: uuid(41) as ProjectId, codebase: one as CodebaseId, isMember: isMember as boolean }))
     .concat([[LIB, true], [OLD, false], [APP, true]].map(([one, isMember]) => ({ project: uuid(400) as ProjectId, codebase: one as CodebaseId, isMember: isMember as boolean }))),
   // main: a, b, a again; side: c, gone, c; the other codebase has the same commit.
-  versions: [version(1, MAIN, 'a'), version(2, SIDE, 'c'), version(3, MAIN, 'b'), version(4, SIDE, null), version(5, MAIN, 'a'), version(6, 'refs/heads/z' as RefName, 'b'), version(7, 'refs/heads/gone' as RefName, 'd'), version(8, 'refs/heads/gone' as RefName, null), version(9, MAIN, 'b', LIB), version(10, MAIN, 'a', ANEW), version(12, SIDE, 'b', ANEW)],
+  versions: [version(1, MAIN, 'a'), version(2, SIDE, 'c'), version(3, MAIN, 'b'), version(4, SIDE, null), version(5, MAIN, 'a'), version(6, 'refs/heads/z' as RefName, 'b'), version(7, 'refs/heads/gone' as RefName, 'd'), version(8, 'refs/heads/gone' as RefName, null), version(9, MAIN, 'b', LIB), version(10, MAIN, 'a', ANEW), version(12, SIDE, 'b', ANEW),
+    version(13, 'refs/heads/b' as RefName, 'b', OLD), version(14, 'refs/heads/a' as RefName, 'a', OLD)],
   syncs: [sync(1), sync(3, { ref: SIDE, state: 'waiting', endedAt: null, counts: null, bytes: null }), sync(2, { cause: uuid(301) as FactId }), sync(4, { codebaseId: LIB, state: 'fetched', endedAt: null, cause: null })],
   facts: [1, 2, 3, 4, 5].map((n) => ({ position: at(n), key: n % 2 === 0 ? APP : LIB, stream: `sync-${n % 3}` as StreamName, revision: n, type: n === 4 ? 'codebase.stored' : 'codebase.fetched', id: uuid(400 + n) as FactId, correlationId: `begun by ${n % 2}`, time: time(n) })),
   progress: new Map([[uuid(203) as SyncId, { syncId: uuid(203) as SyncId, codebaseId: APP, ref: SIDE, step: 'fetch', objectsDone: 1, objectsTotal: null, bytesDone: 2 }]]),
@@ -91,6 +92,25 @@ export function readStoreContract(name: string, open: (model: ReadModel) => Prom
     test('refs are where each points now, without those that are gone', async () => {
       expect((await store.refs(APP)).map(({ ref, commit: id }) => [ref, id])).toEqual([[MAIN, commit('a')], ['refs/heads/z', commit('b')]]);
       expect((await store.refs(APP))[0]).toEqual(withoutCodebase(MODEL.versions[4]!));
+    });
+
+    test('one look says where a ref points now: the first of the names that is stored, or the default branch', async () => {
+      const of = async (names?: readonly string[], id = APP) => { const found = await store.standing(id, names as RefName[] | undefined); return [found?.version?.ref, found?.version?.position, found?.isUnderWay]; };
+      const [, app] = MODEL.codebases.map(({ beganAt: _beganAt, ...view }) => view);
+      expect(await store.standing(APP, undefined)).toEqual({ codebase: app, version: withoutCodebase(MODEL.versions[4]!), isUnderWay: false });
+      expect(await of(['refs/heads/z', MAIN])).toEqual(['refs/heads/z', at(6), false]);
+      expect(await of(['refs/heads/none', MAIN])).toEqual([MAIN, at(5), false]);
+      // SIDE is gone and under way again: there is nothing to read.
+      expect(await of([SIDE])).toEqual([undefined, undefined, false]);
+      expect(await of([])).toEqual([undefined, undefined, false]);
+      expect(await store.standing(uuid(77) as CodebaseId, undefined)).toBeUndefined();
+    });
+
+    test('a ref whose sync has not ended is under way; of an earlier life nothing is there; without a default branch it is the first by name', async () => {
+      expect(await store.standing(LIB, undefined)).toMatchObject({ codebase: { look: { hookTrouble: 'disabled' } }, version: { ref: MAIN }, isUnderWay: true });
+      expect(await store.standing(ANEW, [MAIN])).toMatchObject({ version: undefined });
+      expect(await store.standing(ANEW, undefined)).toMatchObject({ version: undefined });
+      expect(await store.standing(OLD, undefined)).toMatchObject({ codebase: { state: 'archived', defaultRef: null }, version: { ref: 'refs/heads/a' } });
     });
 
     test('refs under way are those of syncs that have not ended', async () => {

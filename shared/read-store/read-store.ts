@@ -185,6 +185,15 @@ export interface NewestFilter {
   readonly limit: number;
 }
 
+/** A codebase, and where one of its refs points now. */
+export interface StandingView {
+  readonly codebase: CodebaseView;
+  /** Undefined when the ref is gone, or nothing of it is stored yet. */
+  readonly version: VersionView | undefined;
+  /** A sync of that ref has not ended yet, or has not begun. */
+  readonly isUnderWay: boolean;
+}
+
 /** The projector's tables, for looking only. @throws Unavailable */
 export interface ReadStore {
   /** Everything up to here is in the tables. */
@@ -199,6 +208,11 @@ export interface ReadStore {
   codebase(id: CodebaseId): Promise<CodebaseView | undefined>;
   /** Nothing from before the codebase was registered last, here and of versions. */
   refs(codebase: CodebaseId): Promise<readonly VersionView[]>;
+  /**
+   * The same for one ref in one look, however many there are: what every read of content needs. The first of `names` that is stored;
+   * without names the default branch, or the first by name where nobody knows which that is. Undefined: there is no such codebase.
+   */
+  standing(codebase: CodebaseId, names: readonly RefName[] | undefined): Promise<StandingView | undefined>;
   /** Refs of which a sync has not ended yet, or has not begun. */
   refsUnderWay(codebase: CodebaseId): Promise<ReadonlySet<RefName>>;
   /** The last sync of each of these refs that has ended, in any way. */

@@ -13,14 +13,13 @@ export function askedTogether<Key, Value>(load: (keys: readonly Key[]) => Promis
   let underWay = 0;
   let isDue = false;
 
-  /** After this turn, so that all who ask in it are in the same load. */
+  /** After this turn of the event loop, so that all whose requests came in it are in the same load; after a microtask each would still be alone. */
   function runSoon(): void {
     if (isDue || underWay >= LOADS_MAX || waiting.size === 0) return;
     isDue = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       isDue = false;
-      void run();
-      runSoon();
+      while (underWay < LOADS_MAX && waiting.size > 0) void run();
     });
   }
 

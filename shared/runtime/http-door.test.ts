@@ -2,6 +2,7 @@ import { jest } from '@jest/globals';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { Router } from 'express';
 import { createHttpDoor, type HttpDoor } from './http-door.ts';
 import { createLogger } from './logger.ts';
 import { Problem } from './problem.ts';
@@ -62,6 +63,19 @@ test('every answer names its request, no two the same; who we are made of is nob
 test('a name given twice in the address is no object and no surprise', async () => {
   door.use((request, response) => { response.json(request.query); });
   expect(await (await ask('/x?a=1&b[c]=2')).json()).toEqual({ a: '1', 'b[c]': '2' });
+});
+
+test('what is served is known, also of routers within routers: told as a list, by OPTIONS and by 405', async () => {
+  const [outer, inner] = [Router(), Router()];
+  inner.post('/v1/things/:id/archive', (_request, response) => void response.end());
+  outer.use(inner);
+  outer.get('/v1/things', (_request, response) => void response.end());
+  door.use(outer);
+  door.use((_request, _response, next) => next(), ['GET /v1/things/:id/files/*path', 'POST /v1/things/:id/files:batch']);
+  door.onUpgrade('/v1/live', (_request, socket) => socket.destroy());
+  expect(door.served()).toEqual(['WS /v1/live', 'GET /v1/things', 'POST /v1/things/{id}/archive', 'GET /v1/things/{id}/files/{path}', 'POST /v1/things/{id}/files:batch']);
+  const answer = await ask('/v1/things/7/archive');
+  expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'OPTIONS, POST']);
 });
 
 test('an upgrade is taken at exactly its path, whatever the query', async () => {

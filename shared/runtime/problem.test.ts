@@ -73,3 +73,8 @@ test('a body that express refuses, and a path that is no UTF-8, are the caller\'
 test('an answer that was begun is cut, not continued as something else', async () => {
   await expect(fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/begun`).then((answer) => answer.text())).rejects.toThrow();
 });
+
+test('a NUL in what was given is the asker\'s fault, not ours', async () => {
+  const answer = await whenThrown(Object.assign(new Error('invalid byte sequence for encoding "UTF8": 0x00'), { code: '22021' }));
+  expect([answer.status, answer.body['code'], logged]).toEqual([400, 'not-text', []]);
+});

@@ -56,6 +56,9 @@ export function problemHandler(logger: Logger): ErrorRequestHandler {
   };
 }
 
+/** Postgres's name for it: there is no NUL in its texts. Only what a request brought can hold one. */
+const NOT_TEXT = '22021';
+
 function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof Unavailable) {
@@ -68,6 +71,7 @@ function problemOf(error: unknown): Problem {
     const code = typeof type === 'string' ? type.replaceAll('.', '-') : 'bad-request';
     return new Problem(status, code, whatToDo(code, error as RefusedByExpress));
   }
+  if ((error as { code?: unknown }).code === NOT_TEXT) return new Problem(400, 'not-text', 'What was given holds a NUL, or half of a character. No name, id or pattern has that.');
   if (error instanceof URIError) return new Problem(400, 'bad-escape', 'The address holds a percent-escape that is not UTF-8 where text is expected.');
   return new Problem(500, 'internal', 'Something went wrong on our side; the log has the details under this request id.');
 }

@@ -11,7 +11,7 @@ const bodies: Buffer[] = [];
 
 beforeEach(async () => {
   door = createHttpDoor({ logger: createLogger('silent'), host: '127.0.0.1' });
-  door.use(readRaw({ bytesMax: BYTES_MAX }));
+  door.use(readRaw({ bytesMax: BYTES_MAX, inHandMax: 3 * BYTES_MAX }));
   door.use((request, response) => { bodies.push(request.body as Buffer); response.json({ bytes: (request.body as Buffer).length }); });
   port = await door.listen(0);
   bodies.splice(0);
@@ -67,4 +67,23 @@ test('a body that is cut off reaches nobody', async () => {
   await once(socket, 'close');
   expect((await send('whole')).status).toBe(200);
   expect(bodies.map(String)).toEqual(['whole']);
+});
+
+test('of all bodies together so much is held and no more: one beyond is told to come again, and may when the others have ended', async () => {
+  const begun = [0, 1, 2].map(() => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${BYTES_MAX}\r\n\r\n${'x'.repeat(BYTES_MAX - 1)}`);
+    return socket;
+  });
+  const untilAnswered = async (status: number) => {
+    for (const end = performance.now() + 20_000; performance.now() < end;) {
+      const answer = await send(Buffer.alloc(100));
+      if (answer.status === status) return answer.json() as Promise<object>;
+    }
+    throw new Error(`never ${status}`);
+  };
+  expect(await untilAnswered(503)).toMatchObject({ code: 'too-much-at-once' });
+  for (const socket of begun) socket.destroy();
+  expect(await untilAnswered(200)).toEqual({ bytes: 100 });
 });

@@ -6,7 +6,8 @@ import type { SourceRegistry } from './source-directory.ts';
 
 interface Row { source_id: SourceId; name: string; base_url: string; ca_pem: string | null; client_cert_pem: string | null; digest: string }
 
-const secretName = (source: SourceId, what: 'gitlab-token' | 'proxy-url' | 'client-key' | 'webhook-token' | 'signing-token') => `source/${source}/${what}`;
+const SECRETS = ['gitlab-token', 'proxy-url', 'client-key', 'webhook-token', 'signing-token'] as const;
+const secretName = (source: SourceId, what: typeof SECRETS[number]) => `source/${source}/${what}`;
 
 type Changeable = 'name' | 'token' | 'ca' | 'client' | 'proxy';
 
@@ -90,7 +91,7 @@ export function createPostgresSourceRegistry({ pool, vault }: { readonly pool: P
     },
 
     async forget(source) {
-      for (const what of ['gitlab-token', 'proxy-url', 'client-key', 'webhook-token', 'signing-token'] as const) await vault.delete(secretName(source, what));
+      for (const what of SECRETS) await vault.delete(secretName(source, what));
       await query('delete from sources where source_id = $1', [source]);
       await query('delete from source_checks where source_id = $1', [source]);
     },

@@ -195,6 +195,7 @@ describe('manners', () => {
     for (const [method, path, status, allow] of [
       ['OPTIONS', '/v1/codebases', 204, 'GET, HEAD, OPTIONS, POST'], ['OPTIONS', `/v1/codebases/${codebase.id}/files/x/y`, 204, 'GET, HEAD, OPTIONS'],
       ['DELETE', '/v1/events', 405, 'GET, HEAD, OPTIONS'], ['PUT', `/v1/codebases/${codebase.id}/tree`, 405, 'GET, HEAD, OPTIONS'], ['GET', '/v1/parked/g/k/redrive', 405, 'OPTIONS, POST'],
+      ['PUT', '/v1/projects/x', 405, 'DELETE, GET, HEAD, OPTIONS, PATCH'], ['GET', '/v1/source-checks', 405, 'OPTIONS, POST'],
     ] as const) {
       const answer = await system.ask(method, path);
       expect([method, path, answer.status, answer.headers.get('allow')]).toEqual([method, path, status, allow]);

@@ -3,7 +3,6 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { createParser } from 'eventsource-parser';
-import { Client } from 'pg';
 import type { GitLabProjectId, SourceId } from '#schemas/brand.ts';
 import { streamedFact } from '#schemas/api/live.ts';
 import { codebaseIdOf } from '#schemas/ids.ts';
@@ -13,7 +12,6 @@ import { eventsOf, startSystem, until, untilStored, type System } from '../harne
 
 const run = promisify(execFile);
 const MAIN = 'refs/heads/main';
-const PROJECT = 'dddddddd-dddd-4ddd-8ddd-dddddddddddd';
 type Pub = StreamEvents['pub'];
 
 let system: System;
@@ -80,18 +78,18 @@ function readerOf(channels: readonly string[]) {
 }
 
 test('a reader of server-sent events is told exactly the facts of its channels, each once and in order, over dropped links, an orderly restart and a kill', async () => {
-  const database = new Client({ connectionString: system.databaseUrl });
-  await database.connect();
-  await database.query('insert into read_model.project_codebases (project_id, codebase_id, is_member) values ($1, $2, true)', [PROJECT, codebase]);
-  await database.end();
+  await system.follow(projectId);
+  const { id: PROJECT } = (await system.ask('POST', '/v1/projects', { body: { name: 'Streamed' } })).json<{ id: string }>();
+  const { revision } = (await system.ask('PUT', `/v1/projects/${PROJECT}/codebases/${codebase}`, { headers: { 'if-match': '*' } })).json<{ revision: number }>();
+  await until('it is in the project', async () => (await system.ask('GET', `/v1/projects/${PROJECT}`)).json<{ revision: number }>().revision === revision);
   const reader = readerOf(['all', `project:${PROJECT}`]);
   const project = readerOf([`project:${PROJECT}`]);
   const headers = await reader.connect();
   await project.connect();
   expect(headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
   expect([headers.get('content-encoding'), headers.get('x-accel-buffering')]).toEqual([null, 'no']);
-  await system.follow(projectId);
-  await until('the first sync is told', () => reader.pubs.some(({ type }) => type === 'codebase.stored'));
+  push();
+  await until('a sync is told', () => reader.pubs.some(({ type }) => type === 'codebase.stored'));
 
   push();
   await reader.drop();

@@ -9,6 +9,7 @@ make webhooks; read_api and read_repository of a Reporter are enough to read, an
 The engine's own access token, if it is in a file, is named before the command: tekai --token-file <file> connect …
 
 Run it again at any time: what is known is not asked for again, what is followed already stays as it is.
+Another --token-file, --ca, --client-cert or --proxy changes the GitLab that is known, once it takes them.
 
   tekai connect https://gitlab.example.com                                     asks for the token, then which groups
   tekai connect https://gitlab.example.com --group shop --exclude '*/archive/*' --yes

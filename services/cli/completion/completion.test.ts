@@ -27,7 +27,13 @@ afterAll(remove);
 
 /** What bash offers for a line with the cursor at its end: by the function that is registered for the word "tekai", called as readline calls it. */
 async function completed(line: string): Promise<string[]> {
-  const script = 'source "$1"; set -- "$2"; [[ $(complete -p tekai) =~ -F\\ ([^ ]+)\\ tekai$ ]] || exit 9; COMP_LINE=$1 COMP_POINT=${#1}; COMP_WORDS=($1); [[ $1 == *\' \' ]] && COMP_WORDS+=(""); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); "${BASH_REMATCH[1]}" tekai; printf "%s\\n" "${COMPREPLY[@]}"';
+  const script = `source "$1"; set -- "$2"
+    [[ $(complete -p tekai) =~ -F\\ ([^ ]+)\\ tekai$ ]] || exit 9
+    COMP_LINE=$1 COMP_POINT=\${#1} COMP_WORDS=($1)
+    [[ $1 == *' ' ]] && COMP_WORDS+=('')
+    COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
+    "\${BASH_REMATCH[1]}" tekai
+    printf '%s\\n' "\${COMPREPLY[@]}"`;
   const { stdout, stderr } = await run('bash', ['--noprofile', '--norc', '-c', script, 'bash', path.join(folder, 'bash'), line], { cwd: path.join(folder, 'here'), env: { PATH: `${folder}:${process.env['PATH']}`, TEKAI_URL: engine.url, TEKAI_TOKEN: TOKEN } });
   expect(stderr).toBe('');
   return stdout.split('\n').filter((one) => one !== '');
@@ -73,7 +79,7 @@ test('no name can act on the shell', async () => {
 
 const hasZsh = spawnSync('zsh', ['--version']).status === 0;
 (hasZsh ? test : test.skip)('zsh takes the script, and finds the same (skipped where there is no zsh)', async () => {
-  const script = 'autoload -U compinit; compinit -u -d "$2"; source "$1"; print -l -- ${_comps[tekai]}; _tekai_candidates codebase r';
+  const script = `autoload -U compinit; compinit -u -d "$2"; source "$1"; print -l -- \${_comps[tekai]}; _tekai_candidates codebase r`;
   const { stdout } = await run('zsh', ['-f', '-c', script, 'zsh', path.join(folder, 'zsh'), path.join(folder, 'dump')], { env: { PATH: process.env['PATH'], HOME: folder } });
   expect(stdout).toBe('_tekai\nrestore\nrm\n');
 });

@@ -2,6 +2,7 @@ import type { ManualHook, SourceCheck } from '#schemas/api/sources.ts';
 import type { ApiClient } from '#shared/api-client/api-client.ts';
 import { counted } from '#shared/api-client/describe-fact.ts';
 import { addressOf, quotedForShell, tokenOf } from '../commands/source.ts';
+import { secretFromFile } from '../connection.ts';
 import type { CliContext } from '../context.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { printable } from '../plain-text.ts';
@@ -64,16 +65,15 @@ export async function connectGitlab(context: CliContext, { client, url, flags, i
   const { choice, named } = chosen;
   const wanted: Wanted[] = [...named, ...choice.follow.map(({ path, id }) => ({ path, gitlabProject: id }))];
   const registered = await register(connecting, { source, wanted });
+  const restored = registered.filter((one) => one.kind === 'followed' && one.isRestored).map(({ path }) => printable(path));
+  if (restored.length > 0) await say([`${counted(restored.length, 'project')} had been removed or archived, and ${restored.length === 1 ? 'is' : 'are'} restored with what was known of ${restored.length === 1 ? 'it' : 'them'}: ${restored.join(', ')}.`]);
   const firstSyncs = await firstSyncsOf(connecting, { choice, registered });
   await tellEnd(connecting, { source, check, choice, registered, firstSyncs });
 }
 
 async function ensureSource({ context, client, baseUrl, flags, say }: Connecting): Promise<{ source: KnownSource; check: SourceCheck | null }> {
   const known = await findKnownSource(client, { baseUrl, name: flags.name });
-  if (known !== undefined) {
-    await say([`${printable(known.name)} (${known.baseUrl}) is known already; its token and settings stay as they are.`, ...passedOver(flags, known)]);
-    return { source: known, check: null };
-  }
+  if (known !== undefined) return changeKnown({ client, flags, say }, known);
   const token = await tokenOf(context, baseUrl, flags.tokenFile);
   const access = accessOf({ baseUrl, token, flags });
   const check = await client.checkSource(access);
@@ -85,10 +85,14 @@ async function ensureSource({ context, client, baseUrl, flags, say }: Connecting
   return { source: { id, name, baseUrl }, check };
 }
 
-/** What was given for a GitLab that is known, and is not looked at: where to give it instead. */
-function passedOver(flags: ConnectFlags, { name }: KnownSource): string[] {
-  const given = ([['--token-file', flags.tokenFile], ['--ca', flags.ca], ['--client-cert', flags.clientCert], ['--client-key', flags.clientKey], ['--proxy', flags.proxy]] as const).flatMap(([flag, value]) => (value === undefined ? [] : [flag]));
-  return given.length === 0 ? [] : [`  So ${given.join(', ')} changed nothing. "tekai source change ${quotedForShell(name)}" changes them; with another --name this is another source.`];
+/** Only what is said on the command line changes a source: a token in the environment may be there for another. */
+async function changeKnown({ client, flags, say }: Pick<Connecting, 'client' | 'flags' | 'say'>, known: KnownSource): Promise<{ source: KnownSource; check: null }> {
+  const { baseUrl: _address, token: _token, ...way } = accessOf({ baseUrl: known.baseUrl, token: '', flags });
+  const wanted = { ...way, ...(flags.tokenFile === undefined ? {} : { token: secretFromFile(flags.tokenFile) }) };
+  const { changed } = Object.keys(wanted).length === 0 ? { changed: [] } : await client.changeSource(known.id, wanted);
+  const name = `${printable(known.name)} (${known.baseUrl}) is known already`;
+  await say([changed.length === 0 ? `${name}; its token and settings stay as they are.` : `${name}; GitLab took what was given, and it was changed: ${changed.join(', ')}.`]);
+  return { source: known, check: null };
 }
 
 async function choose(connecting: Connecting, { source, questions }: { source: KnownSource; questions: Questions | undefined }): Promise<{ choice: Choice; named: Wanted[] }> {

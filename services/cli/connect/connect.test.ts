@@ -16,6 +16,7 @@ const CHECK = {
 };
 
 let engine: ScriptedEngine;
+let isRemoved = false;
 const { folder, remove } = temporaryFolder();
 
 const project = (id: number, name: string, change: object = {}) => ({
@@ -23,6 +24,7 @@ const project = (id: number, name: string, change: object = {}) => ({
 });
 
 beforeEach(async () => {
+  isRemoved = false;
   engine = await scriptedEngine();
   engine.answer('GET /v1/sources', { sources: [] });
   engine.answer('POST /v1/source-checks', CHECK);
@@ -34,7 +36,7 @@ beforeEach(async () => {
   engine.answer(`GET /v1/sources/${SOURCE_ID}/manual-hook`, HOOK);
   engine.answerBy('POST /v1/codebases', (_, response) => {
     const body = JSON.parse(engine.asked.filter(({ url, method }) => method === 'POST' && url === '/v1/codebases').at(-1)?.body ?? '{}') as { gitlabProject: number };
-    response.writeHead(201, { 'content-type': 'application/json' }).end(JSON.stringify({ id: CODEBASES[body.gitlabProject - 1], cause: CAUSE_ID, syncs: '/x' }));
+    response.writeHead(201, { 'content-type': 'application/json' }).end(JSON.stringify({ id: CODEBASES[body.gitlabProject - 1], cause: CAUSE_ID, syncs: '/x', how: body.gitlabProject === 2 && isRemoved ? 'restored' : 'registered' }));
   });
   engine.answer('GET /v1/codebases?limit=1000', { codebases: [1, 2].map((id) => codebaseAnswer({ id: CODEBASES[id - 1], path: `shop/${id}` })), next: null });
   for (const id of CODEBASES) engine.answer(`GET /v1/codebases/${id}`, { ...codebaseAnswer({ id }), refs: 1, head: receiptAnswer({ codebase: id }), parked: [], unfolded: 0 });
@@ -107,8 +109,22 @@ test('a second run asks for no token and adds no source, and takes up what is mi
   expect(bodiesOf('/v1/sources')).toEqual([]);
   expect(bodiesOf('/v1/source-checks')).toEqual([]);
   expect(bodiesOf('/v1/codebases')).toEqual([{ sourceId: SOURCE_ID, gitlabProject: 2 }]);
-  const withProxy = await connect(['--group', 'shop', '--yes', '--proxy', 'http://proxy:3128'], { env: { TEKAI_URL: engine.url, TEKAI_TOKEN: TOKEN } });
-  expect(withProxy.stdout).toContain('So --proxy changed nothing. "tekai source change work" changes them');
+});
+
+test('a known source is changed by what is said on the command line, and by nothing else; what had been removed is restored, and that is said', async () => {
+  isRemoved = true;
+  engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://GitLab.example.com/', registeredAt: TIME, revision: 0 }] });
+  engine.answer(`PATCH /v1/sources/${SOURCE_ID}`, { id: SOURCE_ID, name: 'work', state: 'active', revision: 1, changed: ['token', 'ca'] });
+  const [token, ca] = [path.join(folder, 'next-token'), path.join(folder, 'next-ca.pem')];
+  writeFileSync(token, 'glpat-next-canary\n', { mode: 0o600 });
+  writeFileSync(ca, '-----BEGIN CERTIFICATE-----\n');
+  const ran = await connect(['--group', 'shop', '--yes', '--token-file', token, '--ca', ca]);
+  expect(ran.stdout).toContain('is known already; GitLab took what was given, and it was changed: token, ca.\n');
+  expect(ran.stdout).toContain('1 project had been removed or archived, and is restored with what was known of it: shop/api.\n');
+  expect(engine.asked.filter(({ method }) => method === 'PATCH').map(({ body }) => JSON.parse(body) as unknown)).toEqual([{ token: 'glpat-next-canary', caPem: '-----BEGIN CERTIFICATE-----\n' }]);
+  engine.answer(`PATCH /v1/sources/${SOURCE_ID}`, { status: 422, code: 'source-refused', detail: 'GitLab refused the token (401).' }, { status: 422 });
+  expect(await connect(['--group', 'shop', '--yes', '--token-file', token])).toMatchObject({ code: 1, stderr: expect.stringContaining('GitLab refused the token (401)') as string });
+  expect(ran.stdout + ran.stderr).not.toContain('canary');
 });
 
 test.each([
@@ -131,7 +147,7 @@ test('a project that the engine refuses, and one whose sync fails, are listed wi
   engine.answerBy('POST /v1/codebases', (_, response) => {
     const body = JSON.parse(engine.asked.at(-1)?.body ?? '{}') as { gitlabProject: number };
     if (body.gitlabProject === 2) response.writeHead(422, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem(422, 'no-repository', 'The project has no repository.')));
-    else response.writeHead(201, { 'content-type': 'application/json' }).end(JSON.stringify({ id: CODEBASES[body.gitlabProject - 1], cause: CAUSE_ID, syncs: '/x' }));
+    else response.writeHead(201, { 'content-type': 'application/json' }).end(JSON.stringify({ id: CODEBASES[body.gitlabProject - 1], cause: CAUSE_ID, syncs: '/x', how: body.gitlabProject === 2 && isRemoved ? 'restored' : 'registered' }));
   });
   engine.answer('GET /v1/codebases?limit=1000', { codebases: [codebaseAnswer({ id: CODEBASES[0] }), codebaseAnswer({ id: CODEBASES[2], lastObservedAt: null })], next: null });
   engine.answer(`GET /v1/codebases/${CODEBASES[2]}`, { ...codebaseAnswer({ id: CODEBASES[2], lastObservedAt: null }), refs: 0, head: null, parked: [], unfolded: 0 });
@@ -160,7 +176,7 @@ test('a moment\'s fault of the engine is tried again; a token that it does not k
   engine.answerBy('POST /v1/codebases', (_, response) => {
     asked += 1;
     const isBusy = asked === 1;
-    response.writeHead(isBusy ? 429 : 201, { 'content-type': isBusy ? 'application/problem+json' : 'application/json', 'retry-after': '1' }).end(JSON.stringify(isBusy ? problem(429, 'busy', 'Later.') : { id: CODEBASES[0], cause: CAUSE_ID, syncs: '/x' }));
+    response.writeHead(isBusy ? 429 : 201, { 'content-type': isBusy ? 'application/problem+json' : 'application/json', 'retry-after': '1' }).end(JSON.stringify(isBusy ? problem(429, 'busy', 'Later.') : { id: CODEBASES[0], cause: CAUSE_ID, syncs: '/x', how: 'registered' }));
   });
   expect((await connect(['--project', 'shop/web', '--yes', '--no-wait'])).code).toBe(0);
   expect(asked).toBe(2);

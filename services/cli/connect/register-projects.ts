@@ -14,7 +14,7 @@ const PAUSE_MS_MAX = 30_000;
 export interface Wanted { readonly path: string; readonly gitlabProject: number | string }
 
 export type Registered =
-  | { readonly kind: 'followed'; readonly path: string; readonly codebase: CodebaseId }
+  | { readonly kind: 'followed'; readonly path: string; readonly codebase: CodebaseId; readonly isRestored: boolean }
   | { readonly kind: 'failed'; readonly path: string; readonly reason: string };
 
 export interface RegisterDeps {
@@ -34,8 +34,8 @@ export async function registerProjects({ client, sleep, onRegistered }: Register
   const register = async (one: Wanted): Promise<Registered> => {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const { id } = await client.addCodebase({ sourceId, gitlabProject: one.gitlabProject });
-        return { kind: 'followed', path: one.path, codebase: id };
+        const { id, how } = await client.addCodebase({ sourceId, gitlabProject: one.gitlabProject });
+        return { kind: 'followed', path: one.path, codebase: id, isRestored: how === 'restored' };
       } catch (error) {
         if (!(error instanceof ApiProblem) || exitCodeOf(error) === EXIT.notAuthenticated) throw error;
         if (attempt >= ATTEMPTS_MAX || (error.status !== 429 && error.status !== 503)) return { kind: 'failed', path: one.path, reason: error.detail };

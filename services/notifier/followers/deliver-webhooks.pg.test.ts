@@ -14,7 +14,7 @@ const ACTOR = { kind: 'token', id: 'somebody' } as const;
 const ID = 'aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa' as CodebaseId;
 
 let world: FollowerWorld;
-let deps: DeliverDeps & { vault: ReturnType<typeof createMemorySecretVault> };
+let deps: { -readonly [K in keyof DeliverDeps]: DeliverDeps[K] } & { vault: ReturnType<typeof createMemorySecretVault> };
 let secret: string;
 let sent: { id: string; batch: FollowerBatch }[];
 /** What the receiver does with each. */
@@ -101,4 +101,22 @@ test('a worker whose lease has passed to another cannot acknowledge, whatever it
   };
   await deliverUntil(() => sent.length > 1);
   expect(await shown()).toMatchObject({ position: null, lastAckAt: null, webhook: { state: 'failing', lastError: 'the receiver answered 500' } });
+});
+
+test('a receiver that does not come to an answer keeps no other waiting', async () => {
+  const { post } = deps;
+  let asked = 0;
+  deps.post = async (url, options) => {
+    if (url !== 'http://slow/') return post(url, options);
+    asked += 1;
+    await new Promise((_resolve, reject) => { options.signal.addEventListener('abort', () => reject(new Error('stopped')), { once: true }); });
+    return { status: 200 };
+  };
+  answer = () => 200;
+  await createFollower(deps, ACTOR, { name: 'slow', all: true, webhook: { url: 'http://slow/' } });
+  await deliverUntil(async () => {
+    if (sent.length === 1 && asked === 1) await world.push(ID, 'refs/heads/main', new Map([['a', '2']]));
+    return sent.length === 2 && (await shown()).queuedGroups === 0;
+  });
+  expect(asked).toBe(1);
 });

@@ -2,9 +2,9 @@ import { createHash, randomUUID } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
 import type { FollowerBatch } from '#schemas/api/followers.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { mapBounded } from '#shared/runtime/map-bounded.ts';
 import type { PostWebhook } from '#shared/runtime/post-webhook.ts';
 import type { SecretVault } from '#shared/secrets/secret-vault.ts';
+import { createTurns } from '../turns.ts';
 import { acknowledge } from './acknowledge.ts';
 import { parseCursor } from './cursor.ts';
 import { nextPage, type Page } from './feed.ts';
@@ -31,44 +31,58 @@ const RETRY_MS_FIRST = 1_000;
 const RETRY_MS_MAX = 300_000;
 const ERROR_CHARS_MAX = 300;
 
-/** Sends to each webhook what its follower is to be told, in order, each batch until it was taken. Ends when told to stop. */
+/**
+ * Sends to each webhook what its follower is to be told, in order, each batch until it was taken. Batch by batch they take turns:
+ * a receiver that is slow, or has much to take, keeps no other waiting. Resolves when told to stop and all that was begun has ended.
+ */
 export async function deliverWebhooks(deps: DeliverDeps, signal: AbortSignal): Promise<void> {
-  const seen = new Map<string, Page['seen']>();
+  const work: Work = { deps, signal, seen: new Map() };
+  const turns = createTurns(DELIVERIES_AT_ONCE);
+  const inHand = new Map<string, Promise<void>>();
+  const deliverAll = async (one: DueWebhook) => {
+    try {
+      while (await turns.take(() => deliverOne(work, one)));
+    } catch (error) {
+      if (!signal.aborted) deps.logger.warn({ error, follower: one.name }, 'a webhook waits');
+    } finally {
+      inHand.delete(one.id);
+    }
+  };
   while (!signal.aborted) {
     try {
       const due = await dueWebhooks(deps.pool);
-      for (const id of seen.keys()) if (!due.some((one) => one.id === id)) seen.delete(id);
-      await mapBounded(due, DELIVERIES_AT_ONCE, (one) => deliverWhatThereIs(deps, one, { seen, signal }));
+      for (const id of work.seen.keys()) if (!due.some((one) => one.id === id)) work.seen.delete(id);
+      for (const one of due) if (!inHand.has(one.id)) inHand.set(one.id, deliverAll(one));
     } catch (error) {
       if (!signal.aborted) deps.logger.warn({ error }, 'webhooks of followers wait');
     }
     await deps.projected.next(LOOK_AGAIN_MS, signal);
   }
+  await Promise.all(inHand.values());
 }
 
-/** Batch after batch until nothing is left, or one was not taken. */
-async function deliverWhatThereIs(deps: DeliverDeps, one: DueWebhook, { seen, signal }: { seen: Map<string, Page['seen']>; signal: AbortSignal }): Promise<void> {
+interface Work { readonly deps: DeliverDeps; readonly signal: AbortSignal; readonly seen: Map<string, Page['seen']> }
+
+/** One batch. True when it was taken: there may be another. */
+async function deliverOne({ deps, signal, seen }: Work, one: DueWebhook): Promise<boolean> {
   const last = seen.get(one.id);
-  if (last !== undefined && !(await isChanged(deps, one.actor, last))) return;
+  if (signal.aborted || (last !== undefined && !(await isChanged(deps, one.actor, last)))) return false;
   seen.delete(one.id);
-  while (!signal.aborted) {
-    const leased = await leaseWebhook(deps.pool, one.id, randomUUID());
-    if (leased === undefined) return;
-    let outcome: Delivered = { kind: 'nothing' };
-    try {
-      const page = await nextPage(deps, one.id, { limit: BATCH_ENTRIES_MAX, signal });
-      if (!hasNews(page)) { seen.set(one.id, page.seen); return; }
-      outcome = await deliverBatch(deps, one, { page, leased, signal });
-      if (outcome.kind !== 'taken') return;
-    } catch (error) {
-      if (signal.aborted || error instanceof LeaseLost) return;
-      deps.logger.warn({ error, follower: one.name }, 'a webhook could not be delivered');
-      outcome = failed(deps, leased, 'what it is to be told cannot be read now');
-      return;
-    } finally {
-      await endLease(deps.pool, { id: one.id, lease: leased.lease }, outcome);
-    }
+  const leased = await leaseWebhook(deps.pool, one.id, randomUUID());
+  if (leased === undefined) return false;
+  let outcome: Delivered = { kind: 'nothing' };
+  try {
+    const page = await nextPage(deps, one.id, { limit: BATCH_ENTRIES_MAX, signal });
+    if (hasNews(page)) outcome = await deliverBatch(deps, one, { page, leased, signal });
+    else seen.set(one.id, page.seen);
+  } catch (error) {
+    if (signal.aborted || error instanceof LeaseLost) return false;
+    deps.logger.warn({ error, follower: one.name }, 'a webhook could not be delivered');
+    outcome = failed(deps, leased, 'what it is to be told cannot be read now');
+  } finally {
+    await endLease(deps.pool, { id: one.id, lease: leased.lease }, outcome);
   }
+  return outcome.kind === 'taken';
 }
 
 async function deliverBatch(deps: DeliverDeps, { id, name }: DueWebhook, { page, leased, signal }: { page: Page; leased: LeasedWebhook; signal: AbortSignal }): Promise<Delivered> {

@@ -111,3 +111,13 @@ test('who is not known, says nonsense, or stands where nobody stood is told so',
   expect(socket.frames.at(-1)).toMatchObject({ op: 'error', code: 'follower-unknown' });
   expect(socket.closed).toEqual({ code: CLOSE.refused, reason: 'follower-unknown' });
 });
+
+test('frames that come faster than they are worked on are not kept without end', async () => {
+  const socket = open();
+  socket.say({ op: 'connect', v: 1, token: 'right' });
+  socket.say({ op: 'follow', name: 'f' });
+  await until(() => socket.entries().length > 0);
+  const cursor = `${socket.entries()[0]?.cursor.split('.')[0]}.1.${'61'.repeat(15_000)}`;
+  for (let n = 0; n < 200 && socket.closed === undefined; n += 1) socket.say({ op: 'ack', cursor });
+  expect(socket.closed).toMatchObject({ code: CLOSE.refused, reason: expect.stringContaining('too many frames') });
+});

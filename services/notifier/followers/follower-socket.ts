@@ -30,6 +30,8 @@ const BACKLOG_BYTES_MAX = 4 * 1_048_576;
 /** With all of them in flight and none acknowledged for so long, nobody is at work there. */
 const ACK_MS_MAX = 120_000;
 const CONNECT_MS_MAX = 10_000;
+/** Of frames that wait for those before them: some 15,000 acknowledgements, three for each entry in flight. */
+const WAITING_BYTES_MAX = 4 * 1_048_576;
 const QUIET_MS_MAX = 30_000;
 
 /** Speaks the followers' protocol with one client: one follower, entries pushed, acknowledgements taken. */
@@ -41,10 +43,16 @@ export function serveFollower(deps: FollowerSocketDeps, socket: WebSocket, { act
   let inFlight: string[] = [];
   let wake = () => {};
   let turn = Promise.resolve();
+  let waitingBytes = 0;
 
   socket.on('close', () => { closing.abort(); wake(); });
   socket.on('error', (error) => deps.logger.debug({ error }, 'a follower socket broke'));
-  socket.on('message', (message: Buffer) => { turn = turn.then(() => onMessage(message)).catch(giveUp); });
+  socket.on('message', (message: Buffer) => {
+    waitingBytes += message.length;
+    // Counted for ever: nothing of what comes behind is kept either.
+    if (waitingBytes > WAITING_BYTES_MAX) { socket.close(CLOSE.refused, 'too many frames at once: the last acknowledgement says it all'); return; }
+    turn = turn.then(() => onMessage(message)).catch(giveUp).then(() => { waitingBytes -= message.length; });
+  });
   void deps.sleep(CONNECT_MS_MAX, closing.signal).then(() => { if (actor === undefined) socket.close(CLOSE.notAuthenticated, 'send a connect frame within 10 s'); });
   if (actor !== undefined) greet();
 

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { Router, type Request, type Response } from 'express';
 import { ackCursor, createFollower as createFollowerBody, followerName, type FollowerEntry, type SnapshotLine } from '#schemas/api/followers.ts';
 import type { Actor } from '#schemas/events/fact.ts';
@@ -8,6 +7,7 @@ import { requireAccess, type Access } from '#shared/runtime/access.ts';
 import { mapBounded } from '#shared/runtime/map-bounded.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { parseBody, readJson } from '#shared/runtime/read-body.ts';
+import { untilDrained } from '../patience.ts';
 import { acknowledge } from './acknowledge.ts';
 import { parseCursor, placeCursor } from './cursor.ts';
 import { answerOf, createFollower, findFollower, listFollowers, removeFollower, type StoreDeps } from './follower-store.ts';
@@ -26,6 +26,8 @@ const WAIT_S_MAX = 55;
 /** Each costs a connection, and a look at the tables whenever something happens. */
 const WAITING_MAX = 1_000;
 const READS_AT_ONCE = 4;
+/** A client may load files while it reads a snapshot; one that takes nothing for so long is gone. */
+const UNREAD_MS_MAX = 600_000;
 
 /** `/v1/followers`: made, looked at, asked for changes and acknowledged. @param stopping lets those go that wait. */
 export function followerRoutes(deps: RouteDeps, stopping: AbortSignal): Router {
@@ -118,7 +120,7 @@ function until(response: Response, stopping: AbortSignal): AbortSignal {
 async function sendLines(response: Response, lines: AsyncIterable<readonly SnapshotLine[]>): Promise<void> {
   for await (const some of lines) {
     if (!response.headersSent) response.type('application/x-ndjson').set('Cache-Control', 'no-store');
-    if (!response.write(some.map(lineOf).join(''))) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    if (!response.write(some.map(lineOf).join('')) && !response.destroyed && !(await untilDrained(response, { msMax: UNREAD_MS_MAX }))) response.destroy();
     if (response.destroyed) return;
   }
   response.end();

@@ -13,6 +13,8 @@ export interface FollowerDeps extends RouteDeps, FollowerSocketDeps, Omit<Delive
 export interface RunningFollowers {
   /** Takes over a socket of `WS /v1/followers/live`. */
   onSocket(socket: WebSocket, authorization: string | undefined): void;
+  /** Sockets that are open. */
+  sockets(): number;
   stop(): Promise<void>;
 }
 
@@ -30,6 +32,7 @@ export function serveFollowers(deps: FollowerDeps): RunningFollowers {
       socket.on('close', () => sockets.delete(socket));
       serveFollower(deps, socket, { actor: token === undefined ? undefined : deps.access.actorOf(token), pingMs: PING_MS });
     },
+    sockets: () => sockets.size,
     async stop() {
       stopping.abort();
       for (const socket of sockets) socket.close(CLOSE.restarting, 'the engine is stopping; come back');

@@ -24,6 +24,8 @@ export interface ModelMoment {
 interface ModelRow { readonly key: readonly string[]; readonly shown: string }
 interface Table { readonly name: string; readonly key: readonly string[]; readonly shown: readonly string[] }
 
+/** Columns that hold a place in the log. */
+const POSITIONS: ReadonlySet<string> = new Set(['position', 'began_at']);
 /** Rows read together while looking for a difference. */
 const PAGE_ROWS = 5_000;
 /** Hashes put together at once: 32 bytes each, far below the 1 GB that Postgres has for one value. */
@@ -109,7 +111,7 @@ async function tablesOf(client: PoolClient, schema: string): Promise<Table[]> {
   return names.map((name) => {
     const columns = rows.filter((row) => row.name === name);
     const key = columns.filter((row) => row.place !== null).sort((left, right) => Number(left.place) - Number(right.place)).map((row) => row.column);
-    return { name, key, shown: columns.map((row) => row.column).filter((column) => column !== 'position') };
+    return { name, key, shown: columns.map((row) => row.column).filter((column) => !POSITIONS.has(column)) };
   });
 }
 

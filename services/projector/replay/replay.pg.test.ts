@@ -12,6 +12,7 @@ import type { RunningService } from '#shared/runtime/service.ts';
 import { freshDatabase, type FreshDatabase } from '#tests/harness/postgres.ts';
 import { anyHistory, History } from '../history.fixture.ts';
 import { start } from '../service.ts';
+import { atOneMoment } from './compare-models.ts';
 import { switchModel } from './switch-model.ts';
 import { verifyModel } from './verify-model.ts';
 
@@ -82,6 +83,51 @@ test.each([
   expect(others).toEqual([]);
   expect(difference).toMatchObject({ table, live: where === 'rebuilt' ? null : expect.any(String), rebuilt: where === 'live' ? null : expect.any(String) });
   expect(difference!.key.join()).not.toBe('');
+});
+
+test('each cell of each table counts, but for positions: whichever is changed, that table\'s digest is another', async () => {
+  await live();
+  await projector!.stop();
+  const { rows: columns } = await pool.query<{ table: string; column: string; type: string }>(
+    `select table_name as table, column_name as column, data_type as type from information_schema.columns
+     where table_schema = 'read_model' and table_name <> 'progress' and column_name <> 'position' order by 1, ordinal_position`);
+  const changed = (type: string, column: string) => (type === 'boolean' ? `not coalesce(${column}, false)` : type.includes('int') ? `coalesce(${column}, 0) + 1`
+    : /json/.test(type) ? `'{"changed": true}'` : type === 'ARRAY' ? `array['changed']` : `coalesce(${column}, '') || 'x'`);
+  const digests = async () => new Map((await atOneMoment(pool, 'read_model', (model) => model.digests())).map(({ table, digest }) => [table, digest]));
+  const missed: string[] = [];
+  let before = await digests();
+  for (const { table, column, type } of columns) {
+    const { rowCount } = await pool.query(`update read_model.${table} set ${column} = ${changed(type, column)} where ctid = (select min(ctid) from read_model.${table})`);
+    if (rowCount !== 1) continue;
+    const after = await digests();
+    const others = [...after].filter(([name, digest]) => before.get(name) !== digest).map(([name]) => name);
+    if (others.join() !== table) missed.push(`${table}.${column}: ${others.join()}`);
+    before = after;
+  }
+  expect(missed).toEqual([]);
+  expect(columns.length).toBeGreaterThan(60);
+});
+
+test('the switch waits for whoever reads in several statements, and they read one model', async () => {
+  await live(40);
+  await projector!.stop();
+  const reader = await pool.connect();
+  try {
+    await reader.query('begin');
+    await reader.query('select position from read_model.progress');
+    // Only the live model has it: the rebuilt one is what the log says.
+    await pool.query(`insert into read_model.sources select 'zzz', name, base_url, registered_at from read_model.sources limit 1`);
+    let isDone = false;
+    const switching = switchModel({ log, pool }, never).then(() => { isDone = true; });
+    const isWaiting = async () => (await pool.query(`select from pg_locks where not granted and relation = 'read_model.progress'::regclass`)).rowCount === 1;
+    for (const end = performance.now() + 30_000; !isDone && !(await isWaiting()) && performance.now() < end;) await sleepFor(5);
+    const { rows } = await reader.query(`select from read_model.sources where source_id = 'zzz'`);
+    expect([rows.length, isDone]).toEqual([1, false]);
+    await reader.query('commit');
+    await switching;
+  } finally {
+    reader.release();
+  }
 });
 
 test('an empty log proves nothing, and says so; an emptied model is unequal', async () => {
