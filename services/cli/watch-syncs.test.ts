@@ -110,7 +110,7 @@ test('progress is a bar on a terminal, and gone when the work is', async () => {
 
 test('codebase add follows the project and shows its first sync', async () => {
   engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://gitlab.example.com', registeredAt: TIME, revision: 0 }] });
-  engine.answer('POST /v1/codebases', { id: codebase, cause, syncs: `/v1/syncs?cause=${cause}` }, { status: 201 });
+  engine.answer('POST /v1/codebases', { id: codebase, cause, syncs: `/v1/syncs?cause=${cause}`, how: 'registered' }, { status: 201 });
   const state = { syncId: syncOf(main), codebaseId: codebase, ref: main, commit: COMMIT, commitTime: TIME, tree: TREE, objectFormat: 'sha1', defaultRef: main, observedAt: TIME, hintReached: null, counts: { commits: 1, trees: 2, blobs: 3 }, objectsAdded: 6 };
   engine.live(tells([end('codebase.stored', state)], { looks: 0 }));
   const ran = await tekai(['codebase', 'add', 'work', 'team/app', '--branches', 'main,release/*', '--tags', 'v*'], { url: engine.url });

@@ -49,6 +49,8 @@ test('a load that fails fails for its askers alone; more keys than one load take
   const { loads, ask } = world({ keysMax: 2 });
   const answers = ['a', 'b', 'c'].map((key) => ask(key));
   await turn();
+  // The next load is of the next turn.
+  await turn();
   expect(loads.map(({ keys }) => keys)).toEqual([['a', 'b'], ['c']]);
   loads[0]!.fail();
   loads[1]!.end();

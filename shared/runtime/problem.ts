@@ -67,24 +67,22 @@ function problemOf(error: unknown): Problem {
   }
   const status = (error as { status?: unknown }).status;
   const type = (error as { type?: unknown }).type;
-  if (typeof status === 'number' && status >= 400 && status < 500) {
-    const code = typeof type === 'string' ? type.replaceAll('.', '-') : 'bad-request';
-    return new Problem(status, code, whatToDo(code, error as RefusedByExpress));
-  }
+  if (typeof status === 'number' && status >= 400 && status < 500) return new Problem(status, typeof type === 'string' ? type.replaceAll('.', '-') : 'bad-request', whatToDo(error as RefusedByExpress));
   if ((error as { code?: unknown }).code === NOT_TEXT) return new Problem(400, 'not-text', 'What was given holds a NUL, or half of a character. No name, id or pattern has that.');
   if (error instanceof URIError) return new Problem(400, 'bad-escape', 'The address holds a percent-escape that is not UTF-8 where text is expected.');
   return new Problem(500, 'internal', 'Something went wrong on our side; the log has the details under this request id.');
 }
 
 /** What express throws of a request that it cannot read. */
-type RefusedByExpress = Error & { readonly limit?: number };
+type RefusedByExpress = Error & { readonly type?: string; readonly limit?: number };
 
-function whatToDo(code: string, { message, limit }: RefusedByExpress): string {
-  switch (code) {
-    case 'entity-parse-failed': return `The body cannot be read as JSON: ${message}. Send an object in UTF-8, such as {"name": "value"}.`;
-    case 'entity-too-large': return `The body is larger than ${limit ?? 'allowed'} bytes. Send less at once.`;
-    case 'encoding-unsupported':
-    case 'charset-unsupported': return `${message}. Send UTF-8, as it is or in gzip, deflate or br.`;
-    default: return message.startsWith('Failed to decode param') ? `${message}: the address holds a percent-escape that is not UTF-8 where text is expected.` : message;
+function whatToDo({ message, type, limit }: RefusedByExpress): string {
+  switch (type) {
+    case 'entity.parse.failed': return `The body cannot be read as JSON: ${message}. Send an object in UTF-8, such as {"name": "value"}.`;
+    case 'entity.too.large': return `The body is larger than ${limit ?? 'allowed'} bytes. Send less at once.`;
+    default:
+      // Of the charset, or of the encoding.
+      if (type?.endsWith('.unsupported') === true) return `${message}. Send UTF-8, as it is or in gzip, deflate or br.`;
+      return message.startsWith('Failed to decode param') ? `${message}: the address holds a percent-escape that is not UTF-8 where text is expected.` : message;
   }
 }

@@ -29,8 +29,8 @@ export const syncs: View<SyncRow> = {
 function waitingFor(fact: Fact): SyncRow[] {
   switch (fact.type) {
     case 'sync.requested': return fact.data.ref === null ? [] : [waiting(fact.data.codebaseId, fact.data.ref, fact)];
+    // Of a failure the next attempt: a new sync that follows from it.
     case 'gap.detected':
-    // The next attempt: a new sync that follows from the failure.
     case 'sync.failed': return [waiting(fact.data.codebaseId, fact.data.ref, fact)];
     case 'push.received': return [...new Set(fact.data.refs.map((hint) => hint.ref as RefName))].map((ref) => waiting(fact.data.codebaseId, ref, fact));
     default: return [];
