@@ -31,7 +31,7 @@ export function compressJson(): RequestHandler {
 }
 
 function isWholeJson(response: Response): boolean {
-  if (response.hasHeader('Content-Range') || response.hasHeader('Accept-Ranges') || response.hasHeader('X-Tekai-Type')) return false;
+  if (response.hasHeader('Content-Range') || response.hasHeader('Accept-Ranges') || response.hasHeader('X-Tekai-Entry')) return false;
   return /^application\/(?:problem\+)?json\b/.test(String(response.getHeader('Content-Type') ?? ''));
 }
 
