@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
@@ -10,4 +12,6 @@ export default {
   globalSetup: '<rootDir>/tests/harness/global-setup.ts',
   globalTeardown: '<rootDir>/tests/harness/global-teardown.ts',
   testTimeout: 120_000,
+  // Most of the time a test of the whole waits for processes of its own: one worker would leave the second core idle.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
 };

@@ -1,6 +1,7 @@
 import type { WebSocket } from 'ws';
 import { bearerOf } from '#shared/runtime/access.ts';
 import type { HttpDoor } from '#shared/runtime/http-door.ts';
+import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { deliverWebhooks, type DeliverDeps } from './deliver-webhooks.ts';
 import { CLOSE, PING_MS, serveFollower, type FollowerSocketDeps } from './follower-socket.ts';
 import { followerRoutes, type RouteDeps } from './routes.ts';
@@ -34,7 +35,8 @@ export function serveFollowers(deps: FollowerDeps): RunningFollowers {
     },
     sockets: () => sockets.size,
     async stop() {
-      stopping.abort();
+      // Whoever waits is told to come back, not that something went wrong.
+      stopping.abort(new Unavailable('engine', 'it is stopping', { retryAfterMs: 2_000 }));
       for (const socket of sockets) socket.close(CLOSE.restarting, 'the engine is stopping; come back');
       await delivering;
     },

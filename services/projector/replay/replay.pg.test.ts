@@ -90,7 +90,7 @@ test('each cell of each table counts, but for positions: whichever is changed, t
   await projector!.stop();
   const { rows: columns } = await pool.query<{ table: string; column: string; type: string }>(
     `select table_name as table, column_name as column, data_type as type from information_schema.columns
-     where table_schema = 'read_model' and table_name <> 'progress' and column_name <> 'position' order by 1, ordinal_position`);
+     where table_schema = 'read_model' and table_name <> 'progress' and column_name not in ('position', 'began_at') order by 1, ordinal_position`);
   const changed = (type: string, column: string) => (type === 'boolean' ? `not coalesce(${column}, false)` : type.includes('int') ? `coalesce(${column}, 0) + 1`
     : /json/.test(type) ? `'{"changed": true}'` : type === 'ARRAY' ? `array['changed']` : `coalesce(${column}, '') || 'x'`);
   const digests = async () => new Map((await atOneMoment(pool, 'read_model', (model) => model.digests())).map(({ table, digest }) => [table, digest]));
