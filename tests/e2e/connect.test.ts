@@ -94,8 +94,8 @@ const behindWalls = () => ['--ca', authority.certFile, '--proxy', proxy.url];
     expect(ran.stderr).toMatch(/60 of 60 registered\n(.*\n)*.*60 of 60 synced\nNext: tekai ls \S+\n$/);
     expect(proxy.passed.length).toBeGreaterThan(60);
     expect(new Set(proxy.passed.map(({ method, target }) => `${method} ${target}`))).toEqual(new Set(['CONNECT gitlab.internal:443']));
-    // git shows its login only when asked for it; REST shows it at once.
-    expect(new Set(proxy.passed.map(({ status }) => status))).toEqual(new Set([200, 407]));
+    // Git as REST shows its login at once: a proxy that hangs up after its 407 would end it.
+    expect(new Set(proxy.passed.map(({ status }) => status))).toEqual(new Set([200]));
     expect(await tekai(['cat', 'till-7', 'README.md'])).toMatchObject({ code: 0, stdout: expect.stringContaining('# ') as string });
     // 60 first syncs: half a minute on two free cores, several times that on busy ones.
   }, 300_000);
