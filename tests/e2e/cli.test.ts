@@ -64,7 +64,7 @@ test('a codebase follows other refs, is archived, removed and brought back', asy
 });
 
 test('a source is renamed, and goes when nothing of it is left', async () => {
-  expect((await good('source', 'change', 'work', '--name', 'home', '--token')).stdout).toBe('Source home: name, token changed.\n');
+  expect((await good('source', 'change', 'work', '--name', 'home', '--token')).stdout).toBe('Source home: name changed.\n');
   await until('it is called so', async () => (await good('source', 'ls')).stdout.includes('home'));
   const refused = await tekai('source', 'rm', 'home');
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('root/web (active)')]);
