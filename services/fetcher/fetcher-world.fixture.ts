@@ -174,7 +174,14 @@ async function storeWhatIsFetched({ log, gitlab, known, signal, isStoring }: { l
 /** The fetcher's table, in memory. */
 function createHeadsTable(): never {
   const rows = new Map<string, Record<string, unknown> & { position: Position }>();
+  const begun = new Map<string, { ref: string; cause: string }>();
   return (async (sql: string, values: readonly unknown[]) => {
+    if (sql.includes('fetcher_begun')) {
+      const [of, one, cause] = values as [string, string, string];
+      if (sql.startsWith('select')) return [...begun.entries()].filter(([key, row]) => key.startsWith(of) && row.cause === one).map(([, { ref: name }]) => ({ ref: name }));
+      begun.set(`${of} ${one}`, { ref: one, cause });
+      return [];
+    }
     const [codebase, ref, commit_id, is_deleted, sync_id, position] = values as [CodebaseId, RefName, ObjectId, boolean, string, Position];
     if (sql.startsWith('select')) return [...rows.values()].filter((row) => row['codebase_id'] === codebase && row.position > (ref as string as Position));
     const before = rows.get(`${codebase} ${ref}`);

@@ -208,6 +208,24 @@ describe('a cause that stands for every followed ref', () => {
     expect(world.gitlab.asked.slice(before).toSorted()).toEqual(['head refs/heads/old', 'head refs/heads/old', 'heads', 'project', 'project']);
   });
 
+  test('does not forget, over a restart, a sync under way of a ref that GitLab lists no longer: its end is waited for, and then its deletion told', async () => {
+    const old = 'refs/heads/old' as RefName;
+    world.gitlab.refs.set(MAIN, world.gitlab.commit('first'));
+    await world.ended(await world.register());
+    world.isStoring = false;
+    world.gitlab.refs.set(old, world.gitlab.commit('second'));
+    const begun = await world.request(null);
+    await until('the sync is under way', async () => ofType(await world.syncFacts(), 'codebase.fetched').some((fact) => (fact.data as { ref: string }).ref === old));
+    await world.restart();
+    world.gitlab.refs.delete(old);
+    const next = await world.request(null);
+    // As soon as GitLab was asked again, whoever forgot it would be through with the first of the two.
+    await until('the heads are listed again', () => world.gitlab.asked.filter((one) => one === 'heads').length > 2);
+    world.isStoring = true;
+    expect(await world.ended(begun, old)).toMatchObject({ type: 'codebase.stored' });
+    expect(await world.ended(next, old)).toMatchObject({ type: 'ref.deleted' });
+  });
+
   test('of an empty repository stores the empty tree; the first push elsewhere ends that state', async () => {
     const cause = await world.register();
     expect(await world.ended(cause)).toMatchObject({ type: 'codebase.stored', data: { commit: null, tree: '4b825dc642cb6eb9a060e54bf8d69288fbee4904' } });

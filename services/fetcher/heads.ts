@@ -1,4 +1,4 @@
-import type { CodebaseId, ObjectId, Position, RefName, SyncId } from '#schemas/brand.ts';
+import type { CodebaseId, FactId, ObjectId, Position, RefName, SyncId } from '#schemas/brand.ts';
 import type { Query } from '#shared/postgres/query.ts';
 
 /** Where a ref points by its last sync that ended without failing. */
@@ -15,6 +15,10 @@ export interface Heads {
   of(codebase: CodebaseId, since: Position): Promise<ReadonlyMap<RefName, Head>>;
   /** Remembers; an older position never overwrites a newer one. */
   remember(codebase: CodebaseId, head: Head, position: Position): Promise<void>;
+  /** Notes that a cause's sync of this ref begins: before its first fact, so that nobody begins what a restart forgets. */
+  begin(codebase: CodebaseId, ref: RefName, cause: FactId): Promise<void>;
+  /** The refs of which this cause's sync was begun, and none of a later cause. */
+  begunFor(codebase: CodebaseId, cause: FactId): Promise<readonly RefName[]>;
 }
 
 interface Row { ref: RefName; commit_id: ObjectId | null; is_deleted: boolean; sync_id: SyncId }
@@ -34,6 +38,17 @@ export function createHeads(query: Query): Heads {
            set commit_id = excluded.commit_id, is_deleted = excluded.is_deleted, sync_id = excluded.sync_id, position = excluded.position
            where fetcher_heads.position < excluded.position`,
         [codebase, head.ref, head.commit, head.isDeleted, head.sync, position]);
+    },
+
+    async begin(codebase, ref, cause) {
+      await query(
+        `insert into fetcher_begun (codebase_id, ref, cause_id) values ($1, $2, $3)
+         on conflict (codebase_id, ref) do update set cause_id = excluded.cause_id`, [codebase, ref, cause]);
+    },
+
+    async begunFor(codebase, cause) {
+      const rows = await query<{ ref: RefName }>('select ref from fetcher_begun where codebase_id = $1 and cause_id = $2 order by ref', [codebase, cause]);
+      return rows.map((row) => row.ref);
     },
   };
 }

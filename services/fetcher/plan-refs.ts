@@ -27,8 +27,10 @@ export async function planRefs(deps: StartSyncDeps, cause: Fact, codebase: Codeb
   const named = refsNamed(cause);
   if (named !== undefined) return [...new Set([...named, ...phantoms(heads)])].map((ref) => plan(ref));
 
+  // Begun before a restart: its end is waited for, also when GitLab lists the ref no longer; else nobody would learn that it is gone.
+  const begun = await deps.heads.begunFor(registration.codebaseId, cause.id);
   // Nobody is asked: each ref that we know is skipped, with the reason.
-  if (standing !== 'active') return [...heads.values()].filter((head) => !head.isDeleted).map((head) => plan(head.ref));
+  if (standing !== 'active') return [...new Set([...begun, ...[...heads.values()].filter((head) => !head.isDeleted).map((head) => head.ref)])].map((ref) => plan(ref));
 
   const asked = await gitlabOf(deps, registration.sourceId);
   if (asked.kind !== 'ok') return asked.outcome;
@@ -41,8 +43,8 @@ export async function planRefs(deps: StartSyncDeps, cause: Fact, codebase: Codeb
   const all = listed.kind === 'ok' ? listed.value : [];
   if (listed.kind !== 'ok' && !project.value.isEmpty) return waitForSource(listed, 'the list of branches');
   const defaultRef = `refs/heads/${project.value.defaultBranch ?? 'main'}` as RefName;
-  const wanted = orderRefs({ listed: all, heads, defaultRef, followed });
-  return wanted.map((ref) => {
+  const wanted = new Set([...begun, ...orderRefs({ listed: all, heads, defaultRef, followed })]);
+  return [...wanted].map((ref) => {
     const head = all.find((one) => one.ref === ref);
     return plan(ref, head === undefined ? undefined : { project: project.value, commit: head.commit, observedAt });
   });

@@ -170,7 +170,8 @@ function factFor<Type extends First>(deps: StartSyncDeps, { cause, plan }: Start
 }
 
 /** Another fetcher may have begun this sync meanwhile: then its fact is the truth, and ours is dropped. */
-async function begin(deps: StartSyncDeps, { sync }: StartSync, fact: NewFact): Promise<'begun'> {
+async function begin(deps: StartSyncDeps, { id, plan, sync }: StartSync, fact: NewFact): Promise<'begun'> {
+  await deps.heads.begin(id, plan.ref, plan.cause);
   await deps.log.append(syncStream(sync), 'noStream', [fact]);
   return 'begun';
 }
