@@ -13,6 +13,7 @@ import { createTokenAccess } from '#shared/runtime/access.ts';
 import { createHttpDoor } from '#shared/runtime/http-door.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { createPositionSignal } from '#shared/runtime/position-signal.ts';
+import { NO_TRACING } from '#shared/runtime/tracing.ts';
 import { start as startNotifier } from '../services/notifier/service.ts';
 import type { Measure } from './main.ts';
 
@@ -79,7 +80,7 @@ async function startOurs(): Promise<Side> {
   const door = createHttpDoor({ logger, host: '127.0.0.1' });
   const store = { position: () => log.head(), facts: async () => [], factsOf: async () => [], members: async () => ({ codebases: [], position: await log.head() }) };
   const service = await startNotifier({
-    log, store, door, logger, query: async () => [], bus: { onProgress: () => () => undefined }, projected: createPositionSignal(), access: createTokenAccess(TOKEN), now: () => new Date(),
+    log, store, door, logger, tracing: NO_TRACING, query: async () => [], bus: { onProgress: () => () => undefined }, projected: createPositionSignal(), access: createTokenAccess(TOKEN), now: () => new Date(),
     // Nobody follows here.
     pool: { query: async () => ({ rows: [] }) }, sleep: (ms: number, signal: AbortSignal) => sleep(ms, undefined, { signal }).catch(() => undefined),
   } as unknown as Parameters<typeof startNotifier>[0]);

@@ -9,6 +9,7 @@ import { createPostgresEventLog, eventLogMigrations } from '#shared/log/postgres
 import { startEmbeddedPostgres } from '#shared/postgres/embedded-server.ts';
 import { migrate } from '#shared/postgres/migrate.ts';
 import { createPool } from '#shared/postgres/pool.ts';
+import { median } from './figures.ts';
 import type { Measure } from './main.ts';
 
 const SLOT_MS = 1_000;
@@ -59,4 +60,3 @@ function fact(): Appendable {
 
 const appendFact = (log: EventLog) => log.append(`command-${randomUUID()}` as StreamName, 'noStream', [fact()]);
 const insertRow = (pool: Pool) => pool.query({ name: 'bench-insert', text: 'insert into bench_rows (fact) values ($1)', values: [JSON.stringify(fact())] });
-const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;

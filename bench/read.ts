@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { createInterface } from 'node:readline';
 import path from 'node:path';
+import { median, quantile, shownTimes } from './figures.ts';
 import type { Measure } from './main.ts';
 import { ask, inWorld, untilHead, type World } from './world.ts';
 
@@ -110,6 +111,3 @@ async function storeCodebase(world: World): Promise<{ codebase: string; commits:
 
 const pathOf = (n: number) => `src/d${n % FOLDERS}/f${n}.ts`;
 const perSecond = ({ tookMs, ms }: Slot) => tookMs.length / (ms / 1_000);
-const quantile = (values: readonly number[], part: number) => [...values].sort((a, b) => a - b)[Math.floor(values.length * part)] ?? 0;
-const median = (values: readonly number[]) => quantile(values, 0.5);
-const shownTimes = (values: readonly number[]) => `p50 ${quantile(values, 0.5).toFixed(1)} ms, p95 ${quantile(values, 0.95).toFixed(1)} ms`;

@@ -1,11 +1,12 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startSimulator } from '../infra/gitlab-simulator/server.ts';
+import { freePort } from '../infra/servers/server.ts';
+import { diskKiB, memoryKiB } from './processes.ts';
 
 // What so many repositories cost: disk, memory, and requests of GitLab. By hand, since it takes minutes:
 // node --conditions=source --import ./tests/harness/ts-loader.mjs bench/sizing.ts <repositories> [files each] [commits each]
@@ -24,7 +25,7 @@ chmodSync(folder, 0o755);
 const stateDir = path.join(folder, 'state');
 const simulator = await startSimulator({ port: 0, dir: path.join(folder, 'gitlab') });
 const [port, internalPort] = [await freePort(), await freePort()];
-const engine = spawn(process.execPath, [...LOADER, path.join(ROOT, 'services/main.ts'), 'up'], { cwd: folder, stdio: 'ignore', env: { PATH: process.env['PATH'], HOME: process.env['HOME'], TEKAI_STATE_DIR: stateDir, TEKAI_PORT: String(port), TEKAI_INTERNAL_PORT: String(internalPort), TEKAI_LOG_LEVEL: 'warn' } });
+const engine = spawn(process.execPath, [...LOADER, path.join(ROOT, 'services/main.ts'), 'up'], { cwd: folder, stdio: 'ignore', env: { PATH: process.env['PATH'], HOME: process.env['HOME'], TEKAI_STATE_DIR: stateDir, TEKAI_PORT: String(port), TEKAI_INTERNAL_PORT: String(internalPort), TEKAI_LOG_LEVEL: 'warn', TEKAI_ALLOW_ADDRESSES: '127.0.0.0/8,::1/128' } });
 try {
   await until(async () => (await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined))?.ok === true);
   const idle = { disk: diskKiB(stateDir), memory: memoryKiB(engine.pid ?? 0) };
@@ -82,31 +83,6 @@ function makeRepository(seed: number): string {
   return work;
 }
 
-function diskKiB(place: string): number {
-  try {
-    return Number(execFileSync('du', ['-sk', place], { stdio: ['ignore', 'pipe', 'ignore'] }).toString().split('\t')[0]);
-  } catch {
-    return 0;
-  }
-}
-
-/** Of a process and all below it, by proportional share. */
-function memoryKiB(pid: number): number {
-  const children = new Map<number, number[]>();
-  for (const line of execFileSync('ps', ['-eo', 'pid=,ppid=']).toString().trim().split('\n')) {
-    const [child = 0, parent = 0] = line.trim().split(/\s+/).map(Number);
-    children.set(parent, [...(children.get(parent) ?? []), child]);
-  }
-  const all = (one: number): number[] => [one, ...(children.get(one) ?? []).flatMap(all)];
-  return all(pid).reduce((sum, one) => {
-    try {
-      return sum + Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${one}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
-    } catch {
-      return sum;
-    }
-  }, 0);
-}
-
 async function admin(method: string, where: string, body?: object): Promise<unknown> {
   return call(`${simulator.url}/_simulator${where}`, { method, headers: { 'x-simulator-token': simulator.adminToken }, body });
 }
@@ -126,13 +102,4 @@ async function call(url: string, { method, headers, body }: { method: string; he
 async function until(look: () => Promise<boolean>): Promise<void> {
   for (const end = performance.now() + SYNCS_MS_MAX; performance.now() < end; await sleep(500)) if (await look()) return;
   throw new Error('waited in vain');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port: free } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return free;
 }

@@ -17,6 +17,10 @@ export type ProjectId = Brand<string, 'ProjectId'>;
 /** Of a project of ours, a group of codebases; not GitLab's. */
 export const projectId = branded<z.ZodUUID, 'ProjectId'>(z.uuid());
 
+export type UserId = Brand<string, 'UserId'>;
+/** Of a person. All that facts know of them. */
+export const userId = branded<z.ZodUUID, 'UserId'>(z.uuid());
+
 export type SyncId = Brand<string, 'SyncId'>;
 /** UUIDv5(cause's id, codebase, ref). */
 export const syncId = branded<z.ZodUUID, 'SyncId'>(z.uuid());

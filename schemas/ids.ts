@@ -33,8 +33,14 @@ export const gapStream = (key: string) => `command-scheduler-${key}` as StreamNa
 
 export const syncStream = (sync: SyncId) => `sync-${sync}` as StreamName;
 export const codebaseStream = (codebase: CodebaseId) => `codebase-${codebase}` as StreamName;
+/** Who reads it, as GitLab was found to say: beside what people decide about it, which it would bury. */
+export const readersStream = (codebase: CodebaseId) => `readers-${codebase}` as StreamName;
 export const projectStream = (project: ProjectId) => `project-${project}` as StreamName;
 export const sourceStream = (source: SourceId) => `source-${source}` as StreamName;
+/** Who of us is who in this GitLab: one stream, so that its order decides that two of us are never one of them. */
+export const peopleStream = (source: SourceId) => `people-${source}` as StreamName;
+/** From where on the streams of people say all. */
+export const PEOPLE_RECORDED = 'people-recorded' as StreamName;
 
 /** A key that is not a UUID enters a stream's name as its SHA-256: any bytes, one length. */
 const safe = (key: string) => (isUuid(key) ? key.toLowerCase() : createHash('sha256').update(key).digest('hex'));

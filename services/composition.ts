@@ -1,96 +1,144 @@
-import { rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleepFor } from 'node:timers/promises';
 import type { Pool } from 'pg';
+import type { CodebaseId } from '#schemas/brand.ts';
 import type { Actor } from '#schemas/events/fact.ts';
-import { createDiskBlobStore } from '#shared/blobs/disk-blob-store.ts';
-import { createLogBus } from '#shared/bus/log-bus.ts';
+import { guard } from '#shared/access/guard.ts';
+import { readableOf } from '#shared/access/reading.ts';
+import { createAddressGuard } from '#shared/addresses/address-guard.ts';
+import { createAuditNotes, type AuditNotes } from '#shared/audit/audit-notes.ts';
+import { noteRequests } from '#shared/audit/note-requests.ts';
+import { createPostgresAuditEntries } from '#shared/audit/postgres-audit-entries.ts';
+import type { BlobStore } from '#shared/blobs/blob-store.ts';
+import { partName, sweepParts } from '#shared/blobs/disk-parts.ts';
+import type { Bus } from '#shared/bus/bus.ts';
+import { createLogBus, type LogBusDeps } from '#shared/bus/log-bus.ts';
 import { createPostgresGroupStore } from '#shared/bus/postgres-group-store.ts';
+import { createTracedBus } from '#shared/bus/traced-bus.ts';
 import { createPostgresDeliveryArchive } from '#shared/deliveries/postgres-delivery-archive.ts';
 import { createGitCliTransport } from '#shared/gitlab/git-cli-transport.ts';
 import { createGitbeakerOpener } from '#shared/gitlab/gitbeaker-gitlab.ts';
-import { createPostgresEventLog } from '#shared/log/postgres-event-log.ts';
+import { createIdentityAccess, type IdentityAccess } from '#shared/identity/identity-access.ts';
+import { createOpenIdSignInProvider } from '#shared/identity/openid-sign-in-provider.ts';
+import { createPostgresKnownCallers } from '#shared/identity/postgres-known-callers.ts';
+import { type CheckedLog } from '#shared/log/checked-log.ts';
+import type { EventLog } from '#shared/log/event-log.ts';
+import { createTracedLog } from '#shared/log/traced-log.ts';
 import { createObjectReader } from '#shared/objects/object-reader.ts';
 import { createPostgresObjectIndex } from '#shared/objects/postgres-object-index.ts';
 import { withJointLookups } from '#shared/objects/joint-lookups.ts';
-import { runningEmbeddedUrl } from '#shared/postgres/embedded-join.ts';
 import { startEmbeddedPostgres } from '#shared/postgres/embedded-server.ts';
-import { migrate } from '#shared/postgres/migrate.ts';
-import { migrationsDirectory } from '#shared/postgres/migrations-directory.ts';
 import { createPool } from '#shared/postgres/pool.ts';
 import { createQuery } from '#shared/postgres/query.ts';
+import { mustBeReplica, reachDatabase } from '#shared/postgres/reach-database.ts';
 import { createPostgresReadStore } from '#shared/read-store/postgres-read-store.ts';
 import { createPostgresRefVectors } from '#shared/read-store/postgres-ref-vectors.ts';
-import { createTokenAccess, loadOrCreateToken } from '#shared/runtime/access.ts';
-import { createHttpDoor, type HttpDoor } from '#shared/runtime/http-door.ts';
+import type { ReadStore } from '#shared/read-store/read-store.ts';
+import { createTokenAccess, identify, loadOrCreateToken } from '#shared/runtime/access.ts';
+import { type HttpDoor } from '#shared/runtime/http-door.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { limitRequests } from '#shared/runtime/limit-requests.ts';
-import { createMetrics, type Metrics } from '#shared/runtime/metrics.ts';
+import { createMemoryRequestCounts } from '#shared/runtime/memory-request-counts.ts';
+import type { Metrics } from '#shared/runtime/metrics.ts';
 import { createPositionSignal } from '#shared/runtime/position-signal.ts';
-import { postWebhook } from '#shared/runtime/post-webhook.ts';
+import { createPostWebhook } from '#shared/runtime/post-webhook.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
-import type { Settings } from '#shared/runtime/settings.ts';
+import { hideCredentials, type Settings } from '#shared/runtime/settings.ts';
+import type { StartWaits } from '#shared/runtime/start-waits.ts';
+import type { SpanName, Tracing } from '#shared/runtime/tracing.ts';
+import { advised } from '#shared/runtime/unavailable.ts';
 import { loadOrCreateKey } from '#shared/secrets/key-file.ts';
+import { keyIdOf } from '#shared/secrets/secret-cipher.ts';
 import { createPostgresSecretVault, secretKeyIds } from '#shared/secrets/postgres-secret-vault.ts';
 import { createPostgresSourceChecks } from '#shared/sources/postgres-source-checks.ts';
 import { createPostgresSourceRegistry } from '#shared/sources/postgres-source-registry.ts';
+import { openShared, type SharedParts } from './composition-processes.ts';
+import { checkedLog, type ComposeOptions, CONNECTIONS, logAdvised, now, openBlobs, openKafka, openLog, ANSWER_MS_MAX, sleep, prepareDatabase } from './composition-stores.ts';
 import { start as startFetcher } from './fetcher/service.ts';
+import { start as startIdentity } from './identity/service.ts';
 import { start as startIngress } from './ingress/service.ts';
 import { start as startNotifier } from './notifier/service.ts';
-import { switchModel } from './projector/replay/switch-model.ts';
-import { verifyModel, type Verdict } from './projector/replay/verify-model.ts';
 import { start as startProjector } from './projector/service.ts';
-import { start as startQueryApi } from './query-api/service.ts';
+import { start as startQueryApi, type QueryApiDeps } from './query-api/service.ts';
+import { start as startRelay } from './relay/service.ts';
 import { start as startScanner } from './scanner/service.ts';
 import { start as startScheduler } from './scheduler/service.ts';
 import { start as startStorageWriter } from './storage-writer/service.ts';
 
-/** In the order of the flow: doors first, readers last, for stopping. */
-export const SERVICE_NAMES = ['ingress', 'scheduler', 'fetcher', 'scanner', 'storage-writer', 'projector', 'notifier', 'query-api'] as const;
+/** In the order of the flow: doors first, readers last, for stopping. Identity before all: it serves addresses for who is not known yet. */
+export const SERVICE_NAMES = ['identity', 'ingress', 'scheduler', 'relay', 'fetcher', 'scanner', 'storage-writer', 'projector', 'notifier', 'query-api'] as const;
 export type ServiceName = (typeof SERVICE_NAMES)[number];
+/** Those that run when none is named. */
+export const servicesOf = ({ kafkaUrl }: Settings) => SERVICE_NAMES.filter((name) => name !== 'relay' || kafkaUrl !== undefined);
+/** What may take a whole core for minutes, and waits for nobody at a door. */
+export const WORKERS = ['fetcher', 'scanner', 'storage-writer'] as const satisfies readonly ServiceName[];
 
-/** Of the embedded Postgres's 100 connections. The log has its own, so that no slow read keeps an append waiting. */
-const CONNECTIONS = { log: 8, work: 12, read: 12, replay: 4 } as const;
 /** 1 GiB of webhooks that wait for the log: at 40 a second and 3 kB each, about two hours. */
 const SPOOL_BYTES_MAX = 1_073_741_824;
-/** Codebases worked on at once. Fetching waits for GitLab; scanning and storing take a core. */
-const CONCURRENCY = { fetcher: 8, scanner: 2, 'storage-writer': 2, scheduler: 4 } as const;
+/** Codebases worked on at once. Fetching waits for GitLab, a silent one for a minute each time: so no source has all of the places. Scanning and storing take a core. */
+const CONCURRENCY = { fetcher: 32, fetcherOfSource: 8, scanner: 2, 'storage-writer': 2, scheduler: 16, schedulerOfSource: 4 } as const;
+/** What the work of a group is called in a trace. */
+const SPANS: Readonly<Record<string, SpanName>> = { fetcher: 'fetch', scanner: 'scan', 'storage-writer': 'store', scheduler: 'hook' };
+
+/** What must answer for the engine to be ready: the reason when it does not. */
+export type Checks = Readonly<Record<string, () => Promise<string | void>>>;
 
 export interface Engine {
-  readonly door: HttpDoor;
-  readonly metrics: Metrics;
+  /** Of the database that is used, the embedded one's too. Holds a secret. */
+  readonly databaseUrl: string;
+  /** Each can be tried again while what it needs is away. */
   readonly services: Readonly<Record<ServiceName, () => Promise<RunningService>>>;
-  /** What must answer for the engine to be ready: the reason when it does not. */
-  readonly checks: Readonly<Record<string, () => Promise<void>>>;
+  readonly checks: Checks;
+  /** That the log is the one that this database follows. @throws StartRefused | Unavailable */
+  checkLog(): Promise<void>;
   /** Resolves, if ever, when the engine cannot go on. */
   readonly givenUp: Promise<Error>;
   /** Closes what the services stood on. Stop these first. */
   close(): Promise<void>;
 }
 
-export interface ComposeOptions { readonly settings: Settings; readonly logger: Logger; readonly signal: AbortSignal }
+export interface EngineParts extends ComposeOptions {
+  readonly door: HttpDoor;
+  readonly metrics: Metrics;
+  readonly waits: StartWaits;
+  readonly tracing: Tracing;
+  /** To who started the engine, and nowhere else. */
+  announce(text: string): void;
+}
 
-/** The one file that names adapters. Opens the stores, brings their tables up to date, and says how each service is started. */
-export async function compose({ settings, logger, signal }: ComposeOptions): Promise<Engine> {
+/** The one file that names adapters. Opens the stores, waiting for what is away, brings their tables up to date, and says how each service is started. */
+export async function compose({ settings, logger, signal, door, metrics, waits, tracing, announce }: EngineParts): Promise<Engine> {
   const { stateDir } = settings;
   const in_ = (name: string) => path.join(stateDir, name);
-  const token = loadOrCreateToken(stateDir);
+  const token = loadOrCreateToken(settings.keysDir);
   const embedded = settings.databaseUrl === undefined ? await startEmbeddedPostgres({ stateDir, logger, signal }) : undefined;
   const url = settings.databaseUrl ?? embedded?.url ?? '';
   try {
-    await migrate({ url, owners: MIGRATIONS });
+    // A server of ours that is gone for good is waited for in vain.
+    await Promise.race([waits.until(() => prepareDatabase(url)), ...(embedded === undefined ? [] : [embedded.givenUp.then((error) => { throw error; })])]);
     const pools = {
       log: createPool(url, { connectionsMax: CONNECTIONS.log, applicationName: 'tekai-log' }),
+      intake: createPool(url, { connectionsMax: CONNECTIONS.intake, applicationName: 'tekai-intake', statementMsMax: ANSWER_MS_MAX }),
       work: createPool(url, { connectionsMax: CONNECTIONS.work, applicationName: 'tekai-work', statementMsMax: 600_000 }),
-      read: createPool(url, { connectionsMax: CONNECTIONS.read, applicationName: 'tekai-read' }),
+      read: createPool(url, { connectionsMax: CONNECTIONS.read, applicationName: 'tekai-read', statementMsMax: ANSWER_MS_MAX }),
+      ...(settings.readDatabaseUrl === undefined ? {} : { replica: createPool(settings.readDatabaseUrl, { connectionsMax: CONNECTIONS.read, applicationName: 'tekai-read', statementMsMax: ANSWER_MS_MAX }) }),
+      leases: createPool(url, { connectionsMax: CONNECTIONS.leases, applicationName: `tekai-leases of process ${process.pid}`, isKept: true }),
     };
     const endPools = () => Promise.all(Object.values(pools).map((pool) => pool.end()));
-    const { door, metrics, services } = await wire({ settings, logger, pools, token, in_ }).catch(async (error: unknown) => { await endPools(); throw error; });
+    const { log, services, shared, auditNotes } = await wire({ settings, logger, pools, token, in_, door, metrics, waits, tracing, announce }).catch(async (error: unknown) => { await endPools(); throw error; });
     return {
-      door, metrics, services,
-      checks: { database: async () => void (await createQuery(pools.read)('select 1')) },
+      databaseUrl: url, services,
+      checks: {
+        database: async () => void (await createQuery(pools.read)('select 1')),
+        ...(pools.replica === undefined ? {} : { 'read database': readCheck(settings, { read: pools.read, replica: pools.replica }) }),
+        ...(settings.eventstoreUrl === undefined ? {} : { 'event log': async () => void (await log.head().catch((error: unknown) => { throw logAdvised(settings, error); })) }),
+      },
+      checkLog: log.check,
       givenUp: embedded?.givenUp ?? new Promise(() => undefined),
       async close() {
+        await auditNotes.stop();
+        shared.close();
         await endPools();
         await embedded?.stop();
       },
@@ -101,92 +149,116 @@ export async function compose({ settings, logger, signal }: ComposeOptions): Pro
   }
 }
 
-const beside = (folder: string) => migrationsDirectory(new URL(`../${folder}/owner`, import.meta.url).href);
-const MIGRATIONS = [
-  { name: 'log', directory: beside('shared/log') },
-  { name: 'bus', directory: beside('shared/bus') },
-  { name: 'objects', directory: beside('shared/objects') },
-  { name: 'secrets', directory: beside('shared/secrets') },
-  { name: 'ingress', directory: beside('services/ingress') },
-  { name: 'scheduler', directory: beside('services/scheduler') },
-  { name: 'fetcher', directory: beside('services/fetcher') },
-  { name: 'projector', directory: beside('services/projector') },
-  { name: 'notifier', directory: beside('services/notifier') },
-];
-
 interface Wiring {
   readonly settings: Settings;
   readonly logger: Logger;
-  readonly pools: { readonly log: Pool; readonly work: Pool; readonly read: Pool };
+  readonly pools: { readonly log: Pool; readonly intake: Pool; readonly work: Pool; readonly read: Pool; readonly replica?: Pool; readonly leases: Pool };
   readonly token: string;
   readonly in_: (name: string) => string;
+  readonly door: HttpDoor;
+  readonly metrics: Metrics;
+  readonly waits: StartWaits;
+  readonly tracing: Tracing;
+  announce(text: string): void;
 }
 
-async function wire({ settings, logger, pools, token, in_ }: Wiring): Promise<Pick<Engine, 'door' | 'metrics' | 'services'>> {
-  const log = createPostgresEventLog({ pool: pools.log });
-  const bus = createLogBus({ log, store: createPostgresGroupStore({ pool: pools.work }), logger, now, sleep });
-  const blobs = await createDiskBlobStore({ directory: in_('blobs') });
+async function wire({ settings, logger, pools, token, in_, door, metrics, waits, tracing, announce }: Wiring): Promise<Pick<Engine, 'services'> & { readonly log: CheckedLog; readonly shared: SharedParts; readonly auditNotes: AuditNotes }> {
+  const log = checkedLog(settings, { log: await openTracedLog(settings, { pool: pools.log, tracing }), pool: pools.log });
+  const key = await waits.until(() => loadOrCreateKey(settings.keysDir, { keyIdsInUse: () => secretKeyIds(pools.work) }));
+  const shared = await openShared({ settings, pool: pools.work, logger, engineId: keyIdOf(key) });
+  const bus = await openBus({ settings, logger, tracing }, { log, store: createPostgresGroupStore({ pool: pools.work, holder: pools.leases }), progress: shared.progress, logger, now, sleep });
+  const blobs = await openBlobs(settings);
   const index = createPostgresObjectIndex({ pool: pools.work });
-  const key = await loadOrCreateKey(settings.stateDir, { keyIdsInUse: () => secretKeyIds(pools.work) });
-  const vault = createPostgresSecretVault({ pool: pools.work, key });
-  const sources = createPostgresSourceRegistry({ pool: pools.work, vault });
-  const checks = createPostgresSourceChecks({ pool: pools.work });
-  const openGitLab = createGitbeakerOpener();
-  const transport = createGitCliTransport({ directory: in_('git-caches') });
-  const query = createQuery(pools.work);
+  const { query, vault, sources, checks } = storesOf(pools.work, key);
+  const intake = { ...storesOf(pools.intake, key), pool: pools.intake };
+  const addresses = createAddressGuard({ allowed: settings.allowAddresses });
+  const openGitLab = createGitbeakerOpener({ addresses, places: shared.places, holds: shared.holds });
+  const transport = createGitCliTransport({ directory: in_('git-caches'), owner: randomUUID(), addresses });
   const store = createPostgresReadStore({ pool: pools.read });
   const readIndex = withJointLookups(createPostgresObjectIndex({ pool: pools.read }));
   const reader = createObjectReader({ index: readIndex, blobs });
   const projected = createPositionSignal();
-  const door = createHttpDoor({ logger });
-  const access = createTokenAccess(token);
-  door.use(limitRequests({ access, perMinute: settings.apiRequestsPerMinute }));
-  const metrics = createMetrics();
+  const people = shownTo(pools, { store, index: readIndex, reader, blobs });
+  /** Before it is begun: what it shows is of a replica of this database. */
+  const showing = async (start: () => Promise<RunningService>) => {
+    const { readDatabaseUrl } = settings;
+    if (pools.replica === undefined || readDatabaseUrl === undefined) return start();
+    await reachDatabase(readDatabaseUrl, { setting: 'TEKAI_READ_DATABASE_URL', isWritten: false, dependency: 'read database' });
+    await mustBeReplica(pools.read, pools.replica);
+    return start();
+  };
   const { publicUrl } = settings;
+  const callers = createPostgresKnownCallers({ query: createQuery(pools.read), now });
+  const access = createIdentityAccess({ engine: createTokenAccess(token), callers, issuer: publicUrl, now });
+  const counts = shared.counts ?? createMemoryRequestCounts();
+  const auditNotes = createAuditNotes({ entries: createPostgresAuditEntries({ query: createQuery(pools.intake) }), logger, metrics, now, sleep });
+  door.use(noteRequests({ notes: auditNotes, ownerOf: access.ownerOf }));
+  door.use(identify(access));
+  door.use(limitRequests({ perMinute: settings.apiRequestsPerMinute, counts }));
+  door.use(guard(store));
 
   return {
-    door, metrics,
+    log, shared, auditNotes,
     services: {
-      ingress: () => startIngress({ log, query, sources, checks, store, vault, openGitLab, bus, door, access, logger, metrics, now, sleep }, { spoolDirectory: in_('spool'), spoolBytesMax: SPOOL_BYTES_MAX, publicUrl }),
-      scheduler: () => startScheduler({ log, sources, checks, openGitLab, publicUrl, bus, store, query, metrics, logger, now, sleep }, { concurrency: CONCURRENCY.scheduler, polling: settings.polling }),
-      fetcher: async () => {
-        // What a killed fetcher was packing is of no use to anybody.
-        await rm(in_('work'), { recursive: true, force: true });
-        return startFetcher({ log, bus, query, sources, openGitLab, transport, index, reader, blobs, workDirectory: in_('work'), now, sleep }, { concurrency: CONCURRENCY.fetcher });
+      identity: () => startIdentity({ ...intake, signInProvider: createOpenIdSignInProvider({ addresses, now }), log, store, callers, access, counts, door, issuer: publicUrl, announce, logger, now, sleep }),
+      ingress: () => startIngress({ ...intake, log, store, openGitLab, bus, people: callers, door, access, logger, metrics, tracing, now, sleep }, { spoolDirectory: in_('spool'), spoolBytesMax: SPOOL_BYTES_MAX, publicUrl }),
+      scheduler: () => startScheduler({ log, sources, checks, openGitLab, publicUrl, bus, store, query, metrics, logger, now, sleep }, { concurrency: CONCURRENCY.scheduler, concurrencyOfSource: CONCURRENCY.schedulerOfSource, polling: settings.polling }),
+      relay: async () => {
+        const client = await openKafka({ settings, logger });
+        const { createKafkaFactTopic } = await import('#shared/bus/kafka-fact-topic.ts');
+        return startRelay({ log, topic: createKafkaFactTopic({ client, logger }), bus, metrics, logger, now, sleep });
       },
-      scanner: () => startScanner({ log, bus, blobs, index, now }, { concurrency: CONCURRENCY.scanner }),
-      'storage-writer': () => startStorageWriter({ log, bus, blobs, index, reader, now }, { concurrency: CONCURRENCY['storage-writer'] }),
-      projector: () => startProjector({ log, pool: pools.work, projected, logger, sleep }),
-      notifier: () => startNotifier({ log, store, query, bus, projected, door, access, logger, now, sleep, random: Math.random, pool: pools.work, vault, post: postWebhook, reader, vectors: createPostgresRefVectors({ pool: pools.read }), mayRead }),
-      'query-api': () => startQueryApi({ store, log, index: readIndex, reader, bus, checks, deliveries: createPostgresDeliveryArchive({ pool: pools.read }), projected, door, access, sleep }),
+      fetcher: async () => {
+        // What a killed fetcher was packing is of no use to anybody; what a living one is, stays.
+        await mkdir(in_('work'), { recursive: true });
+        await sweepParts(in_('work'));
+        const workDirectory = path.join(in_('work'), partName());
+        const fetcher = await startFetcher({ log, bus, query, sources, openGitLab, transport, index, reader, blobs, workDirectory, logger, now, sleep }, { concurrency: CONCURRENCY.fetcher, concurrencyOfSource: CONCURRENCY.fetcherOfSource });
+        return { ...fetcher, stop: async () => { await fetcher.stop(); await rm(workDirectory, { recursive: true, force: true }); } };
+      },
+      scanner: () => startScanner({ log, bus, blobs, index, logger, now }, { concurrency: CONCURRENCY.scanner }),
+      'storage-writer': () => startStorageWriter({ log, bus, blobs, index, reader, logger, now }, { concurrency: CONCURRENCY['storage-writer'] }),
+      projector: () => startProjector({ log, pool: pools.work, projected, tracing, logger, sleep }),
+      notifier: () => showing(() => startNotifier({ ...people, log, query, bus, projected, door, access, tracing, logger, now, sleep, random: Math.random, pool: pools.read, vault, addresses, post: createPostWebhook(addresses), readable: readableBy(access, store), rightsOf: store.rightsOf })),
+      'query-api': () => showing(() => startQueryApi({ ...people, audit: createPostgresAuditEntries({ query: createQuery(pools.read) }), log, bus, checks, people: callers, projected, door, access, sleep })),
     },
   };
 }
 
-/** Whoever has the operator's token reads everything. */
-const mayRead = (actor: Actor) => actor.kind === 'token';
-
-export interface OpenedReplay {
-  epoch(): Promise<string>;
-  verify(signal: AbortSignal): Promise<Verdict>;
-  /** Makes what comes of the log the live read models. */
-  switch(signal: AbortSignal): ReturnType<typeof switchModel>;
-  close(): Promise<void>;
+/** Of commands and webhooks on connections of their own, whose statements are given up soon: who waits at a door is told 503 of a database that is silent. Workers wait longer. */
+function storesOf(pool: Pool, key: Buffer) {
+  const vault = createPostgresSecretVault({ pool, key });
+  return { query: createQuery(pool), vault, sources: createPostgresSourceRegistry({ pool, vault }), checks: createPostgresSourceChecks({ pool }) };
 }
 
-/** Replay, for a program beside the engine, whether that runs or not. Nothing is migrated. */
-export async function openReplay({ settings, logger, signal, onFolded }: ComposeOptions & { onFolded(facts: number): void }): Promise<OpenedReplay> {
-  const running = settings.databaseUrl ?? await runningEmbeddedUrl(settings.stateDir);
-  const own = running === undefined ? await startEmbeddedPostgres({ stateDir: settings.stateDir, logger, signal }) : undefined;
-  const pool = createPool(running ?? own?.url ?? '', { connectionsMax: CONNECTIONS.replay, applicationName: 'tekai-replay', statementMsMax: 0 });
-  const log = createPostgresEventLog({ pool });
-  const deps = { log, pool, onFolded };
-  return {
-    epoch: () => log.epoch(), verify: (stopping) => verifyModel(deps, stopping), switch: (stopping) => switchModel(deps, stopping),
-    close: async () => { await pool.end(); await own?.stop(); },
-  };
+/** Whoever decides or writes reads the database itself; what people are shown, and told of, may be a moment older: it is all of one replica, with its own position. */
+function shownTo({ read, replica }: Wiring['pools'], own: Pick<QueryApiDeps, 'store' | 'index' | 'reader'> & { readonly blobs: BlobStore }) {
+  const pool = replica ?? read;
+  const tables = { vectors: createPostgresRefVectors({ pool }), deliveries: createPostgresDeliveryArchive({ pool }) };
+  if (replica === undefined) return { ...tables, store: own.store, index: own.index, reader: own.reader };
+  const index = withJointLookups(createPostgresObjectIndex({ pool }));
+  return { ...tables, store: createPostgresReadStore({ pool }), index, reader: createObjectReader({ index, blobs: own.blobs }) };
 }
 
-const now = () => new Date();
-/** Ends early, without complaint, when told to stop. */
-const sleep = (ms: number, signal: AbortSignal) => sleepFor(ms, undefined, { signal }).catch(() => undefined);
+async function openTracedLog(settings: Settings, { pool, tracing }: { readonly pool: Pool; readonly tracing: Tracing }): Promise<EventLog> {
+  const log = await openLog(settings, pool);
+  return tracing.isOn ? createTracedLog(log, tracing) : log;
+}
+
+/** Kafka's client is loaded by those only who use it. */
+async function openBus({ tracing, ...options }: Pick<EngineParts, 'settings' | 'logger' | 'tracing'>, deps: LogBusDeps & { readonly log: CheckedLog }): Promise<Bus> {
+  const bus = options.settings.kafkaUrl === undefined ? createLogBus(deps)
+    : (await import('#shared/bus/kafka-bus.ts')).createKafkaBus({ ...deps, client: await openKafka(options) });
+  return tracing.isOn ? createTracedBus(bus, { tracing, names: SPANS }) : bus;
+}
+
+const readCheck = ({ readDatabaseUrl = '' }: Settings, { read, replica }: { readonly read: Pool; readonly replica: Pool }) => async () => {
+  await mustBeReplica(read, replica).catch((error: unknown) => { throw advised(error, `start the replica at ${hideCredentials(readDatabaseUrl)}, open the way to it, or correct or unset TEKAI_READ_DATABASE_URL`); });
+};
+
+/** Of who does not ask now. The operator's token is nobody's, and reads everything. */
+const readableBy = (access: Pick<IdentityAccess, 'user'>, rights: Pick<ReadStore, 'readable'>) => async (actor: Actor, codebases: readonly CodebaseId[]): Promise<ReadonlySet<CodebaseId>> => {
+  if (actor.kind === 'token') return new Set(codebases);
+  const user = actor.kind === 'user' ? await access.user(actor.id) : undefined;
+  return user === undefined ? new Set() : readableOf(rights, { actor, isSystemAdmin: user.isSystemAdmin }, codebases);
+};

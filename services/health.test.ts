@@ -5,7 +5,7 @@ import { createHealth } from './health.ts';
 
 test('a probe that asks by HEAD is answered as one that asks by GET', async () => {
   const door = createHttpDoor({ logger: createLogger('silent'), host: '127.0.0.1' });
-  const health = createHealth({ checks: {} as never, door, metrics: createMetrics(), version: { version: '0', commit: 'unknown', node: 'x', services: [] } });
+  const health = createHealth({ starting: () => [], checks: () => ({}), door, metrics: createMetrics(), version: { version: '0', commit: 'unknown', node: 'x', services: [] } });
   door.use(health.handler);
   const port = await door.listen(0);
   try {

@@ -4,9 +4,11 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { createLogger } from '#shared/runtime/logger.ts';
+import { createLogger, type Logger } from '#shared/runtime/logger.ts';
+import { openTracing } from '#shared/runtime/open-tracing.ts';
 import { parseSettings, WrongSettings, type Settings } from '#shared/runtime/settings.ts';
-import { runCli, type ReplayMode } from './cli/cli.ts';
+import { StartRefused } from '#shared/runtime/start-waits.ts';
+import { runCli, type MigrateBlobsRequest, type ReplayMode, type TopicsRequest, type VerifyRequest } from './cli/cli.ts';
 import type { ServiceName } from './composition.ts';
 
 /** sysexits.h: configuration. Supervisors do not restart on it. */
@@ -20,6 +22,9 @@ const version = {
   node: process.version,
 };
 
+/** Ends early, without complaint, when told to stop. */
+const sleep = (ms: number, signal: AbortSignal) => sleepFor(ms, undefined, { signal }).catch(() => undefined);
+
 process.exitCode = await runCli({
   argv: process.argv,
   env: process.env,
@@ -28,10 +33,14 @@ process.exitCode = await runCli({
   stdout: process.stdout,
   stderr: process.stderr,
   now: () => new Date(),
-  sleep: (ms, signal) => sleepFor(ms, undefined, { signal }).catch(() => undefined),
+  sleep,
   up,
   demo,
   replay,
+  verify,
+  migrateLog,
+  topics,
+  migrateBlobs,
 });
 
 /** `tekai demo`: a program of its own, which starts an engine as anybody would. Not in every image. */
@@ -60,7 +69,12 @@ async function up(names: readonly string[]): Promise<number> {
     process.stderr.write(`There is no service called ${unknown.join(', ')}. There are: ${SERVICE_NAMES.join(', ')}.\n`);
     return EXIT_CONFIG;
   }
-  const logger = createLogger(settings.logLevel);
+  if (names.includes('relay') && settings.kafkaUrl === undefined) {
+    process.stderr.write('The relay fills Kafka: set TEKAI_KAFKA_URL, and make the topics with "tekai topics apply".\n');
+    return EXIT_CONFIG;
+  }
+  const tracing = await openTracing(settings);
+  const logger = createLogger(settings.logLevel, {}, tracing.isOn ? tracing.logFields : undefined);
   const stopping = new AbortController();
   const told = new Promise<'told'>((resolve) => {
     for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -73,32 +87,57 @@ async function up(names: readonly string[]): Promise<number> {
     }
   });
   try {
-    const engine = await runEngine({ settings, names: names.length > 0 ? (names as ServiceName[]) : SERVICE_NAMES, version, logger, signal: stopping.signal });
-    process.stderr.write(`\nTekAI Context Engine ${version.version} is up at ${settings.publicUrl} (port ${engine.port}; health details on ${engine.internalPort}).\nThe access token lies in ${settings.stateDir}/access-token.\n\n`);
+    const engine = await runEngine({ settings, names: names.length > 0 ? (names as ServiceName[]) : undefined, sleep, version, logger, tracing, signal: stopping.signal, announce: (text) => void process.stderr.write(`\n${text}\n`) });
+    process.stderr.write(`\nTekAI Context Engine ${version.version} is up at ${settings.publicUrl} (port ${engine.port}; health details on ${engine.internalPort}).\nThe access token lies in ${settings.keysDir}/access-token.\n\n`);
     const why = await Promise.race([told, engine.givenUp]);
     await engine.stop();
+    await tracing.close();
     if (why !== 'told') throw why;
     return 0;
   } catch (error) {
     if (stopping.signal.aborted) return 0;
     logger.fatal({ error }, 'the engine cannot run');
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    return EXIT_FAILED;
+    return error instanceof StartRefused ? EXIT_CONFIG : EXIT_FAILED;
   }
 }
 
 /** `tekai replay`: beside a running engine, or without one. */
-async function replay(mode: ReplayMode): Promise<number> {
+function replay(mode: ReplayMode): Promise<number> {
+  return beside(async (given) => (mode.kind === 'at' ? (await import('./run-past.ts')).runPast({ ...given, asked: mode }) : (await import('./run-replay.ts')).runReplay({ ...given, mode })));
+}
+
+/** `tekai verify`: likewise. */
+function verify(request: VerifyRequest): Promise<number> {
+  return beside(async (given) => (await import('./run-verify.ts')).runVerify({ ...given, request }));
+}
+
+/** `tekai migrate-log`: only without one. */
+function migrateLog({ json }: { readonly json: boolean }): Promise<number> {
+  return beside(async (given) => (await import('./run-migrate-log.ts')).runMigrateLog({ ...given, json }));
+}
+
+/** `tekai topics apply`: likewise. */
+function topics(request: TopicsRequest): Promise<number> {
+  return beside(async (given) => (await import('./run-topics.ts')).runTopics({ ...given, request }));
+}
+
+/** `tekai blobs migrate`: beside a running engine, or without one. */
+function migrateBlobs(request: MigrateBlobsRequest): Promise<number> {
+  return beside(async (given) => (await import('./run-migrate-blobs.ts')).runMigrateBlobs({ ...given, request }));
+}
+
+/** What is done to the stores by this process, until it is told to stop. */
+async function beside(work: (given: { settings: Settings; logger: Logger; signal: AbortSignal; print(text: string): void; note(text: string): void }) => Promise<number>): Promise<number> {
   const settings = readSettings();
   if (settings === undefined) return EXIT_CONFIG;
-  const { runReplay } = await import('./run-replay.ts');
   const stopping = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopping.abort());
   try {
-    return await runReplay({ settings, mode, logger: createLogger('warn'), signal: stopping.signal, print: (text) => void process.stdout.write(text), note: (text) => void process.stderr.write(text) });
+    return await work({ settings, logger: createLogger('warn'), signal: stopping.signal, print: (text) => void process.stdout.write(text), note: (text) => void process.stderr.write(text) });
   } catch (error) {
     process.stderr.write(`${stopping.signal.aborted ? 'Stopped; nothing was changed.' : error instanceof Error ? error.message : String(error)}\n`);
-    return EXIT_FAILED;
+    return error instanceof StartRefused ? EXIT_CONFIG : EXIT_FAILED;
   }
 }
 

@@ -20,7 +20,7 @@ export async function startEngine({ stateDir, ports, env }: { stateDir: string; 
   const logFile = path.join(stateDir, 'engine.log');
   const program = startProgram({
     name: 'engine', program: 'services/main', words: ['up'], stateDir, logFile,
-    env: { ...withoutOurs(env), TEKAI_STATE_DIR: stateDir, TEKAI_PORT: String(ports.engine), TEKAI_INTERNAL_PORT: String(ports.internal) },
+    env: { ...withoutOurs(env), TEKAI_STATE_DIR: stateDir, TEKAI_PORT: String(ports.engine), TEKAI_INTERNAL_PORT: String(ports.internal), TEKAI_ALLOW_ADDRESSES: '127.0.0.0/8,::1/128' },
   });
   const url = `http://127.0.0.1:${ports.engine}`;
   let end: string | undefined;

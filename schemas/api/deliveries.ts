@@ -28,7 +28,6 @@ export type DeliverySummary = z.infer<typeof deliverySummary>;
 
 /** `GET /v1/deliveries`, newest first. */
 export const deliveryPage = z.object({ deliveries: z.array(deliverySummary), next: z.string().nullable() });
-export type DeliveryPage = z.infer<typeof deliveryPage>;
 
 /** `GET /v1/deliveries/{id}`: `kept` while the request itself is there, for `…/body`. */
 export const deliveryDetail = deliverySummary.extend({

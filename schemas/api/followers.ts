@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { allowAddresses } from '../addresses.ts';
 import { codebaseId, objectId, refName } from '../brand.ts';
 import { apiPosition, apiTime } from './receipt.ts';
 
@@ -22,7 +23,11 @@ export const createFollower = z.strictObject({
   all: z.literal(true).optional(),
   /** `main` is `refs/heads/main`; `*` matches anything, "/" too. Without: the default branch of each codebase. */
   refs: z.array(z.string().min(1).max(255).regex(/^[^\u0000-\u0020]+$/, 'a pattern of ref names')).min(1).max(PATTERNS_MAX).optional(),
-  webhook: z.strictObject({ url: webhookUrl }).optional(),
+  webhook: z.strictObject({
+    url: webhookUrl,
+    /** Where the receiver may be beside the public network: private ranges, `10.0.0.0/8`. For system admins. */
+    allowAddresses: allowAddresses.optional(),
+  }).optional(),
 }).refine(({ codebases, project, all }) => [codebases, project, all].filter((one) => one !== undefined).length === 1, { message: 'say what to follow: one of codebases, project and all', path: ['codebases'] });
 export type CreateFollower = z.output<typeof createFollower>;
 

@@ -8,7 +8,7 @@ export const serverFrame = z.discriminatedUnion('op', [
   z.object({ op: z.literal('subscribed'), ch: z.string(), position: apiPosition, recovered: z.boolean() }),
   z.object({
     op: z.literal('pub'), ch: z.string(), position: apiPosition, previous: apiPosition,
-    type: z.string(), id: z.string(), time: z.string(), key: z.string(), data: z.unknown(),
+    type: z.string(), id: z.string(), time: z.string(), key: z.string(), traceparent: z.string().optional(), data: z.unknown(),
   }),
   z.object({ op: z.literal('progress'), ch: z.string(), progress: z.unknown() }),
   z.object({ op: z.literal('unsubscribed'), ch: z.string() }),
@@ -18,7 +18,7 @@ export const serverFrame = z.discriminatedUnion('op', [
 /** The data of a `pub` of `GET /v1/live`, which speaks server-sent events. */
 export const streamedFact = z.object({
   channels: z.array(z.string()).min(1), position: apiPosition, previous: apiPosition,
-  type: z.string(), id: z.string(), time: z.string(), key: z.string(), data: z.unknown(),
+  type: z.string(), id: z.string(), time: z.string(), key: z.string(), traceparent: z.string().optional(), data: z.unknown(),
 }) satisfies z.ZodType<StreamEvents['pub']>;
 /** The data of its first event. */
 export const streamSubscribed = z.object({ channels: z.array(z.string()).min(1), position: apiPosition, recovered: z.boolean() });

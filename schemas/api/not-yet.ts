@@ -15,4 +15,3 @@ export const notYet = z.object({
   syncs: z.array(z.object({ id: syncId, ref: refName, state: z.string(), commit: z.string().nullable(), begunAt: apiTime })),
   parked: z.array(z.object({ group: z.string(), reason: z.string(), since: z.string() })),
 });
-export type NotYet = z.infer<typeof notYet>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { projectId } from '../brand.ts';
+import { memberRole } from '../events/project-member-added.ts';
 import { codebaseSummary } from './codebases.ts';
 import { apiTime } from './receipt.ts';
 
@@ -19,3 +20,7 @@ export type ProjectDetail = z.infer<typeof projectDetail>;
 /** What a command on a project answers. */
 export const projectChangedAnswer = z.object(named);
 export type ProjectChangedAnswer = z.infer<typeof projectChangedAnswer>;
+
+/** `GET /v1/projects/{id}/members` */
+export const memberList = z.object({ members: z.array(z.object({ userId: z.string(), name: z.string().nullable(), role: memberRole, since: apiTime })) });
+export type MemberList = z.infer<typeof memberList>;

@@ -28,4 +28,3 @@ export const receipt = z.object({
   isParked: z.boolean(),
   position: apiPosition,
 });
-export type Receipt = z.infer<typeof receipt>;

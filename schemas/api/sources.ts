@@ -37,11 +37,12 @@ export const sourcePolling = z.object({
   requestsPerMinute: z.int(),
   /** What the wanted pace would take. Above the budget the bounds are stretched. */
   wantedPerMinute: z.int(),
+  /** Who reads what is learnt within so many seconds, also when no webhook tells; null until it was reckoned. */
+  readersBoundSeconds: z.int().nullable(),
   /** GitLab asked for a pause, or does not answer: no look before this. */
   heldUntil: apiTime.nullable(),
   heldReason: z.string().nullable(),
 });
-export type SourcePolling = z.infer<typeof sourcePolling>;
 
 /** `POST /v1/sources` */
 export const sourceRegistered = z.object({ id: sourceId, webhookUrl: z.string() });
@@ -113,6 +114,6 @@ export type ManualHook = z.infer<typeof manualHook>;
 
 /** `PATCH`, `DELETE /v1/sources/{id}`: which of its settings were changed, never to what. */
 export const sourceChangedAnswer = z.object({
-  id: sourceId, name: z.string(), state: z.enum(['active', 'removed']), revision: z.int().min(0), changed: z.array(z.enum(['name', 'token', 'ca', 'proxy'])),
+  id: sourceId, name: z.string(), state: z.enum(['active', 'removed']), revision: z.int().min(0), changed: z.array(z.enum(['name', 'token', 'ca', 'client', 'proxy', 'addresses', 'webhook-secret'])),
 });
 export type SourceChangedAnswer = z.infer<typeof sourceChangedAnswer>;

@@ -45,7 +45,6 @@ export type SyncAnswer = z.infer<typeof syncAnswer>;
 
 /** `GET /v1/syncs`, the latest begun first. */
 export const syncList = z.object({ syncs: z.array(syncAnswer), next: z.string().nullable().default(null) });
-export type SyncList = z.infer<typeof syncList>;
 
 /** `POST /v1/codebases/{id}/syncs`: one ref names its sync, all refs only their cause. */
 export const syncRequestedAnswer = z.object({ cause: factId, sync: syncId.nullable(), url: z.string() });

@@ -13,7 +13,6 @@ export const commitDetails = z.object({
   message: z.string(),
   isMessageCut: z.boolean(),
 });
-export type CommitDetailsAnswer = z.infer<typeof commitDetails>;
 
 /** What brought a version: the fact that asked for it, and the delivery or command that began it all. */
 export const broughtBy = z.object({

@@ -1,7 +1,10 @@
 import { z } from 'zod';
+import { allowAddresses } from '../addresses.ts';
 import { gitlabProjectId, refName, sourceId } from '../brand.ts';
 import { followedRefs } from '../events/codebase-registered.ts';
 import { projectName } from '../events/project-created.ts';
+import { memberRole } from '../events/project-member-added.ts';
+import { openProjectsReadBy } from '../events/source-open-projects-decided.ts';
 
 /** How to reach a GitLab, and be let in. */
 const sourceAccess = {
@@ -15,6 +18,8 @@ const sourceAccess = {
   clientKeyPem: z.string().max(20_000).optional(),
   /** May hold a login; never returned. */
   proxyUrl: z.url({ protocol: /^https?$/ }).max(2_000).optional(),
+  /** Where it, or its proxy, may be beside the public network: private ranges, `10.0.0.0/8`. */
+  allowAddresses: allowAddresses.optional(),
 };
 
 /** `POST /v1/source-checks`: registers nothing. */
@@ -32,6 +37,9 @@ export const registerSource = z.strictObject({
   signingToken: z.string().regex(/^whsec_[A-Za-z0-9+/]{43}=$/, 'whsec_ and 32 bytes in base64').optional(),
 });
 export type RegisterSource = z.infer<typeof registerSource>;
+
+/** `PUT /v1/projects/{id}/members/{user}` */
+export const setMember = z.strictObject({ role: memberRole });
 
 /** `POST /v1/codebases` */
 export const registerCodebase = z.strictObject({
@@ -55,10 +63,15 @@ export const changeSource = z.strictObject({
   /** Stays when only the certificate is renewed. */
   clientKeyPem: z.string().max(20_000).optional(),
   proxyUrl: z.url({ protocol: /^https?$/ }).max(2_000).nullable().optional(),
+  /** All of them, in place of those before. */
+  allowAddresses: allowAddresses.optional(),
   /** Changed also when GitLab cannot be reached with it now. A token that GitLab refuses is never taken. */
   acceptUnreachable: registerSource.shape.acceptUnreachable,
 });
 export type ChangeSource = z.infer<typeof changeSource>;
+
+/** `PUT /v1/sources/{id}/open-projects` */
+export const decideOpenProjects = z.strictObject({ readBy: openProjectsReadBy });
 
 /** `PATCH /v1/codebases/{id}` */
 export const changeCodebase = z.strictObject({ followed: followedRefs });
@@ -66,7 +79,6 @@ export type ChangeCodebase = z.infer<typeof changeCodebase>;
 
 /** `POST /v1/projects`, `PATCH /v1/projects/{id}` */
 export const nameProject = z.strictObject({ name: projectName });
-export type NameProject = z.infer<typeof nameProject>;
 
 /** Commands that are all said by their address: archive, restore, remove, add and remove a codebase. */
 export const nothingMore = z.strictObject({});

@@ -1,6 +1,7 @@
 import type { Place, FactOf } from './fact.ts';
 import { envelope } from './fact.ts';
 import { codebaseFetched } from './codebase-fetched.ts';
+import { codebaseReadersObserved } from './codebase-readers-observed.ts';
 import { codebaseRegistered } from './codebase-registered.ts';
 import { codebaseScanned } from './codebase-scanned.ts';
 import { codebaseStored } from './codebase-stored.ts';
@@ -25,12 +26,21 @@ import { projectArchived } from './project-archived.ts';
 import { projectCodebaseAdded } from './project-codebase-added.ts';
 import { projectCodebaseRemoved } from './project-codebase-removed.ts';
 import { projectCreated } from './project-created.ts';
+import { projectMemberAdded } from './project-member-added.ts';
+import { projectMemberChanged } from './project-member-changed.ts';
+import { projectMemberRemoved } from './project-member-removed.ts';
+import { projectReadingGiven } from './project-reading-given.ts';
+import { projectReadingTaken } from './project-reading-taken.ts';
 import { projectRemoved } from './project-removed.ts';
 import { projectRenamed } from './project-renamed.ts';
 import { projectRestored } from './project-restored.ts';
 import { refUnfollowed } from './ref-unfollowed.ts';
 import { sourceChanged } from './source-changed.ts';
+import { sourceOpenProjectsDecided } from './source-open-projects-decided.ts';
 import { sourceRemoved } from './source-removed.ts';
+import { bindingsRecorded } from './bindings-recorded.ts';
+import { userGitLabBound } from './user-gitlab-bound.ts';
+import { userGitLabUnbound } from './user-gitlab-unbound.ts';
 
 /** Every kind of fact there is. The only list: types, parsers, JSON Schema, samples and flow tests are made from it. */
 export const FACTS = [
@@ -40,6 +50,9 @@ export const FACTS = [
   syncSkipped, refDeleted, syncFailed,
   sourceChanged, sourceRemoved, codebaseChanged, codebaseArchived, codebaseRestored, codebaseRemoved, codebaseDeleted, hookRemoved, refUnfollowed,
   projectCreated, projectRenamed, projectArchived, projectRestored, projectRemoved, projectCodebaseAdded, projectCodebaseRemoved,
+  projectMemberAdded, projectMemberChanged, projectMemberRemoved, projectReadingGiven, projectReadingTaken,
+  codebaseReadersObserved, sourceOpenProjectsDecided,
+  userGitLabBound, userGitLabUnbound, bindingsRecorded,
 ] as const;
 
 type Definition = (typeof FACTS)[number];

@@ -16,8 +16,19 @@ export const restProject = z.looseObject({
   visibility: z.string().min(1),
   http_url_to_repo: z.url({ protocol: /^https?$/ }),
   repository_object_format: gitObjectFormat.nullish(),
+  /** enabled, private (for members only) or disabled. */
+  repository_access_level: z.string().nullish(),
   // A fork whose parent went private names it without an id, or not at all.
   forked_from_project: z.looseObject({ id: gitlabProjectId.nullish() }).nullish(),
+});
+
+/** An entry of GET /projects/:id/members/all. Levels are compared, never enumerated; `membership_state` since 14.x. */
+export const restMember = z.looseObject({
+  id: z.int().min(1),
+  access_level: z.int(),
+  state: z.string().min(1),
+  expires_at: z.string().nullish(),
+  membership_state: z.string().nullish(),
 });
 
 /** GET /projects/:id/repository/branches[/:name] */

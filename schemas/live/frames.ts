@@ -16,8 +16,8 @@ export type ServerFrame =
   | { readonly op: 'connected'; readonly v: 1; readonly pingMs: number; readonly limits: { readonly channels: number; readonly catchUpFacts: number } }
   /** `recovered: false`: what was missed is too much, or of another log; load the state anew and go on from `position`. */
   | { readonly op: 'subscribed'; readonly ch: string; readonly position: string; readonly recovered: boolean }
-  /** `previous` is the position told before on this channel: another one than yours means a hole. */
-  | { readonly op: 'pub'; readonly ch: string; readonly position: string; readonly previous: string; readonly type: string; readonly id: string; readonly time: string; readonly key: string; readonly data: unknown }
+  /** `previous` is the position told before on this channel: another one than yours means a hole. `traceparent`: the span in which the fact was made, if traces were on then. */
+  | { readonly op: 'pub'; readonly ch: string; readonly position: string; readonly previous: string; readonly type: string; readonly id: string; readonly time: string; readonly key: string; readonly traceparent?: string | undefined; readonly data: unknown }
   | { readonly op: 'progress'; readonly ch: string; readonly progress: unknown }
   | { readonly op: 'unsubscribed'; readonly ch: string }
   /** `ch` when it is about one channel: that one is not subscribed. The socket stays. */
@@ -27,7 +27,7 @@ export type ServerFrame =
 export interface StreamEvents {
   readonly subscribed: { readonly channels: readonly string[]; readonly position: string; readonly recovered: boolean };
   /** Once, however many of the channels it belongs to: `channels` are those. `previous` is the position told before on this stream. */
-  readonly pub: { readonly channels: readonly string[]; readonly position: string; readonly previous: string; readonly type: string; readonly id: string; readonly time: string; readonly key: string; readonly data: unknown };
+  readonly pub: { readonly channels: readonly string[]; readonly position: string; readonly previous: string; readonly type: string; readonly id: string; readonly time: string; readonly key: string; readonly traceparent?: string | undefined; readonly data: unknown };
   readonly progress: { readonly channels: readonly string[]; readonly progress: unknown };
   /** The last event: the stream ends behind it, and may be asked for again, after `position`. */
   readonly error: { readonly code: string; readonly detail: string; readonly position: string };

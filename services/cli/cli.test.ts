@@ -268,6 +268,24 @@ describe('status, tail, parked', () => {
     expect(ran.code).toBe(77);
   });
 
+  test('source rotate-secret asks for new webhook secrets, and says how long the ones before are good', async () => {
+    engine.answer(`POST /v1/sources/${SOURCE_ID}/rotate-secret`, { id: SOURCE_ID, name: 'work', state: 'active', revision: 1, changed: ['webhook-secret'] });
+    expect(await ask('source', 'rotate-secret', 'work')).toMatchObject({ code: 0, stdout: expect.stringContaining('refused once all have them') });
+  });
+
+  test('tail of who is no system admin names what they may read, and says whom "everything" is for', async () => {
+    engine.answer('GET /v1/sources', problem(403, 'not-allowed', 'This is for a system admin.'), { status: 403 });
+    engine.live((line) => {
+      line.send({ op: 'subscribed', ch: line.ch, position: 'e-0', recovered: true });
+      line.send({ op: 'pub', ch: line.ch, position: 'e-1', previous: 'e-0', type: 'project.member-added', id: CODEBASE_ID, time: TIME, key: SOURCE_ID, data: {} });
+      line.send({ op: 'error', code: 'access-lost', ch: line.ch, detail: 'You may no longer listen to this.' });
+    });
+    const ran = await ask('tail', '--project', SOURCE_ID);
+    expect([ran.code, ran.stdout, ran.stderr]).toEqual([77, expect.stringContaining('project.member-added'), expect.stringContaining('You may no longer listen to this.')]);
+    engine.live((line) => { line.send({ op: 'error', code: 'not-allowed', ch: line.ch, detail: 'The channel "all" is for a system admin.' }); });
+    expect(await ask('tail')).toMatchObject({ code: 77, stderr: expect.stringContaining('for a system admin') });
+  });
+
   test('tail of a project listens to its channel; what is no id, or a codebase besides, is told at once', async () => {
     const channels: string[] = [];
     engine.live((line) => { channels.push(line.ch); line.close(4_501, 'enough'); });

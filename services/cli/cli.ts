@@ -27,10 +27,29 @@ export interface CliOptions {
   demo(words: readonly string[]): Promise<number>;
   /** Folds the log anew in this process; resolves to the exit code. */
   replay(mode: ReplayMode): Promise<number>;
+  /** Reads a version out of its packs in this process; resolves to the exit code. */
+  verify(request: VerifyRequest): Promise<number>;
+  /** Takes the facts from the database into EventStoreDB, in this process; resolves to the exit code. */
+  migrateLog(asked: { readonly json: boolean }): Promise<number>;
+  /** Makes Kafka's topics in this process; resolves to the exit code. */
+  topics(request: TopicsRequest): Promise<number>;
+  /** Copies blobs from one store to another in this process; resolves to the exit code. */
+  migrateBlobs(request: MigrateBlobsRequest): Promise<number>;
 }
 
-/** `verify` compares what comes of it with the live read models, `switch` makes it the live ones. */
-export interface ReplayMode { readonly kind: 'verify' | 'switch'; readonly json: boolean }
+/** `verify` compares what comes of it with the live read models, `switch` makes it the live ones; `at` answers from it, until told to stop. */
+export type ReplayMode =
+  | { readonly kind: 'verify' | 'switch'; readonly json: boolean }
+  | { readonly kind: 'at'; readonly moment: string; readonly port: number; readonly json: boolean };
+
+/** The version that a codebase's ref points to, now or `at` a commit, a position or a time. */
+export interface VerifyRequest { readonly codebase: string; readonly ref: string | undefined; readonly at: string | undefined; readonly json: boolean }
+
+/** What Kafka's topics shall have; what is undefined is as it stands, or by default. */
+export interface TopicsRequest { readonly partitions: number | undefined; readonly replication: number | undefined; readonly retentionDays: number | undefined; readonly json: boolean }
+
+/** `other` is the store, by its address or `disk`, that is copied to or from; the engine's settings name the one beside it. */
+export interface MigrateBlobsRequest { readonly way: 'to' | 'from'; readonly other: string; readonly isChecked: boolean; readonly isEmptied: boolean; readonly json: boolean }
 
 /** The `tekai` program. Resolves to the exit code; never rejects. */
 export async function runCli(options: CliOptions): Promise<number> {

@@ -11,6 +11,7 @@ afterAll(remove);
 
 test('an engine on this machine is at its port, 8080 unless told', () => {
   expect(connectionOf({}, { TEKAI_STATE_DIR: stateDir })).toMatchObject({ url: 'http://127.0.0.1:8080', token: 'state-token' });
+  expect(connectionOf({}, { TEKAI_STATE_DIR: '/elsewhere', TEKAI_KEYS_DIR: stateDir })).toMatchObject({ token: 'state-token' });
   expect(connectionOf({}, { TEKAI_STATE_DIR: stateDir, TEKAI_PORT: '9000' }).url).toBe('http://127.0.0.1:9000');
   expect(connectionOf({}, { TEKAI_URL: 'https://tekai.example.com/x/', TEKAI_PORT: '9000' }).url).toBe('https://tekai.example.com/x');
 });

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { CliError, EXIT } from './exit-codes.ts';
+import { keptSignIn } from './sign-in-file.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -18,15 +19,17 @@ const PORT_DEFAULT = '8080';
 /** The file that the engine makes at its first start. */
 const TOKEN_FILE = 'access-token';
 
-/** Where the engine is and who we are: flags, then TEKAI_URL and TEKAI_TOKEN, then what an engine on this machine would have. @throws CliError */
+/** Where the engine is and who we are: flags, then TEKAI_URL and TEKAI_TOKEN, then who signed in, then what an engine on this machine would have. @throws CliError */
 export function connectionOf({ url, tokenFile }: ConnectionFlags, env: Env): Connection {
   const address = url === undefined ? addressFromEnv(env) : checked(url, { name: '--url', exitCode: EXIT.usage });
   if (tokenFile !== undefined) return { url: address, token: secretFromFile(tokenFile), tokenFrom: `the file ${tokenFile}` };
   if (given(env, 'TEKAI_TOKEN') !== undefined) return { url: address, token: given(env, 'TEKAI_TOKEN'), tokenFrom: 'TEKAI_TOKEN' };
-  const stateDir = given(env, 'TEKAI_STATE_DIR');
-  const file = path.resolve(stateDir ?? '.tekai', TOKEN_FILE);
+  const kept = keptSignIn(env, address);
+  if (kept !== undefined) return { url: address, token: kept.token, tokenFrom: `what "tekai login ${kept.name}" has kept, which is good until ${kept.expiresAt.slice(0, 10)}` };
+  const keysDir = given(env, 'TEKAI_KEYS_DIR') ?? given(env, 'TEKAI_STATE_DIR');
+  const file = path.resolve(keysDir ?? '.tekai', TOKEN_FILE);
   // The token of the engine on this machine is nobody else's business: another host gets it only when somebody says so.
-  if (stateDir === undefined && !isThisMachine(address)) return { url: address, token: undefined, tokenFrom: 'TEKAI_TOKEN and --token-file (neither is given, and .tekai is only for an engine on this machine)' };
+  if (keysDir === undefined && !isThisMachine(address)) return { url: address, token: undefined, tokenFrom: 'TEKAI_TOKEN and --token-file (neither is given, and .tekai is only for an engine on this machine)' };
   return { url: address, token: tokenIfThere(file), tokenFrom: `the file ${file}` };
 }
 

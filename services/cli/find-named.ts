@@ -1,4 +1,5 @@
 import type { CodebaseSummary } from '#schemas/api/codebases.ts';
+import type { UserSummary } from '#schemas/api/identity.ts';
 import type { ProjectSummary } from '#schemas/api/projects.ts';
 import type { SourceAnswer } from '#schemas/api/sources.ts';
 import type { ApiClient } from '#shared/api-client/api-client.ts';
@@ -57,6 +58,13 @@ export async function findProject(client: Pick<ApiClient, 'projects'>, given: st
   if (named[0] !== undefined) return named[0];
   const near = nearestName(given, all.map((one) => one.name));
   throw new CliError(EXIT.failed, `There is no project ${quoted(given)}.${near === undefined ? '' : ` Did you mean ${quoted(near)}?`} "tekai project ls" lists them; "tekai project add <name>" begins one.`);
+}
+
+/** Who signs in, by id or name. @throws CliError */
+export async function findUser(client: Pick<ApiClient, 'users'>, named: string): Promise<UserSummary> {
+  const found = (await client.users()).find(({ id, name }) => id === named || name === named);
+  if (found === undefined) throw new CliError(EXIT.failed, `There is no user "${printable(named)}". "tekai user ls" lists them.`);
+  return found;
 }
 
 function severalFound(given: string, found: readonly CodebaseSummary[]): CliError {

@@ -1,24 +1,31 @@
 import { Command } from 'commander';
 import { withCommonFlags } from './connection-flags.ts';
 import type { CliContext } from './context.ts';
-import { CliError, EXIT } from './exit-codes.ts';
 import { addCompletionCommands } from './commands/completion.ts';
 import { addCodebaseCommands } from './commands/codebase.ts';
+import { addCommandsBeside } from './commands/beside-the-engine.ts';
+import { addAccessCommand } from './commands/access.ts';
+import { addAuditCommand } from './commands/audit.ts';
 import { addArchiveCommand } from './commands/archive.ts';
 import { addCodebaseLifecycle } from './commands/codebase-lifecycle.ts';
 import { addConnectCommand } from './commands/connect.ts';
 import { addContentCommands } from './commands/content.ts';
 import { addDiffCommand } from './commands/diff.ts';
 import { addFollowCommands } from './commands/follow.ts';
+import { addMemberCommands } from './commands/member.ts';
 import { addParkedCommands } from './commands/parked.ts';
 import { addProjectCommands } from './commands/project.ts';
+import { addSignInCommands } from './commands/sign-in.ts';
 import { addSourceCommands } from './commands/source.ts';
+import { addSourceSignIn } from './commands/source-sign-in.ts';
 import { addSourceLifecycle } from './commands/source-lifecycle.ts';
 import { addStatsCommand } from './commands/stats.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addSyncCommand } from './commands/sync.ts';
 import { addTailCommand } from './commands/tail.ts';
 import { addHappeningCommands } from './commands/happenings.ts';
+import { addTokenCommands } from './commands/token.ts';
+import { addUserCommands } from './commands/user.ts';
 import { addVersionCommands } from './commands/versions.ts';
 import { addWhereCommand } from './commands/where.ts';
 
@@ -34,7 +41,7 @@ Examples:
   tekai follow my-index --codebase app           what changes, file by file; goes on where it ended
 
 Where the engine is: --url, else TEKAI_URL, else this machine's port TEKAI_PORT (8080).
-Who you are: --token-file, else TEKAI_TOKEN, else the file access-token in TEKAI_STATE_DIR (.tekai).
+Who you are: --token-file, else TEKAI_TOKEN, else who signed in by "tekai login", else the file access-token in TEKAI_KEYS_DIR, else in TEKAI_STATE_DIR (.tekai).
 Exit codes: 0 done, 1 failed, 64 usage, 69 engine not reachable, 77 not authenticated, 78 configuration.
 `;
 
@@ -57,17 +64,11 @@ export function createProgram(context: CliContext): Command {
     .option('--once', 'end after the show').option('--repo <path>', 'show this repository')
     .description('see it work: a simulated GitLab, an engine, and a real push')
     .action(async (_words: string[], _flags: object, command: Command) => { context.exitCode = await options.demo(wordsBehind(command, options.argv)); });
-  program.command('replay')
-    .description('fold the log anew, beside the engine or without one, on the engine\'s machine')
-    .option('--verify', 'compare what comes of it with the live read models; ends with 1 when they differ')
-    .option('--switch', 'make what comes of it the live read models')
-    .option('--json', 'for programs')
-    .action(async ({ verify, switch: isSwitch, json }: { verify?: true; switch?: true; json?: true }) => {
-      if ((verify === true) === (isSwitch === true)) throw new CliError(EXIT.usage, 'Say what for: "tekai replay --verify" proves the read models, "tekai replay --switch" replaces them.');
-      context.exitCode = await options.replay({ kind: verify === true ? 'verify' : 'switch', json: json === true });
-    });
+  addCommandsBeside(program, context);
   addConnectCommand(program, context);
-  addSourceLifecycle(addSourceCommands(program, context), context);
+  const source = addSourceCommands(program, context);
+  addSourceLifecycle(source, context);
+  addSourceSignIn(source, context);
   addCodebaseLifecycle(addCodebaseCommands(program, context), context);
   addProjectCommands(program, context);
   addSyncCommand(program, context);
@@ -82,6 +83,12 @@ export function createProgram(context: CliContext): Command {
   addParkedCommands(program, context);
   addVersionCommands(program, context);
   addHappeningCommands(program, context);
+  addSignInCommands(program, context);
+  addUserCommands(program, context);
+  addAccessCommand(program, context);
+  addAuditCommand(program, context);
+  addMemberCommands(program, context);
+  addTokenCommands(program, context);
   addCompletionCommands(program, context);
   return program;
 }

@@ -4,6 +4,8 @@ import type { BlobStore } from '#shared/blobs/blob-store.ts';
 import type { Bus } from '#shared/bus/bus.ts';
 import { MissingObject, PackTooLarge, type CommitObjects, type GitTransport } from '#shared/gitlab/git-transport.ts';
 import type { GitLabAccess, GitLabProject } from '#shared/gitlab/gitlab.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import { tookStep } from '#shared/runtime/trail.ts';
 import { parseCommit, type Commit } from '#shared/objects/git-commit.ts';
 import { TreeMalformed } from '#shared/objects/git-tree.ts';
 import type { ObjectIndexReader } from '#shared/objects/object-index.ts';
@@ -41,11 +43,13 @@ export interface BringDeps {
   readonly blobs: BlobStore;
   readonly bus: Pick<Bus, 'tellProgress'>;
   readonly workDirectory: string;
+  readonly logger: Pick<Logger, 'debug'>;
   now(): Date;
 }
 
 export interface Bring {
   readonly sync: SyncId;
+  readonly correlation: string;
   readonly codebase: CodebaseId;
   readonly ref: RefName;
   readonly access: GitLabAccess;
@@ -70,7 +74,9 @@ export async function bringCommit(deps: BringDeps, bring: Bring): Promise<Bringi
       case 'commitAbsent': return closed({ kind: 'commitGone', detail: opened.detail });
       case 'absent':
       case 'refused': return closed({ kind: 'refused', detail: opened.detail });
-      case 'ok': return await packOpened(deps, bring, opened.objects);
+      case 'ok':
+        tookStep(deps.logger, 'fetched', took(bring));
+        return await packOpened(deps, bring, opened.objects);
       default: return opened satisfies never;
     }
   } catch (error) {
@@ -78,6 +84,7 @@ export async function bringCommit(deps: BringDeps, bring: Bring): Promise<Bringi
   }
 }
 
+const took = ({ sync, correlation, codebase }: Bring) => ({ sync, correlation, codebase });
 const closed = (outcome: BringOutcome): Bringing => ({ outcome, close: async () => undefined });
 
 async function packOpened(deps: BringDeps, bring: Bring, objects: CommitObjects): Promise<Bringing> {
@@ -96,6 +103,7 @@ async function packCommit(deps: BringDeps, bring: Bring, objects: CommitObjects)
     const counts = await walk({ root: tree, format: bring.project.objectFormat, objects, index: deps.index, pack, signal: bring.signal, onProgress: progressTeller(deps, bring) });
     const finished = await pack.finish();
     for (const one of finished) await putPack(deps.blobs, one, bring.signal);
+    tookStep(deps.logger, 'packed', took(bring));
     return {
       commitTime, tree, bytes: counts.bytes, counts: { commits: 1, trees: counts.trees, blobs: counts.blobs },
       packs: finished.map((one) => ({ pack: one.pack, bytes: one.bytes, objects: one.objects })),
@@ -138,7 +146,7 @@ function progressTeller({ bus, now }: BringDeps, { sync, codebase, ref }: Bring)
   let last = 0;
   return (progress: { objectsDone: number; objectsTotal: number | null; bytesDone: number }) => {
     const at = now().getTime();
-    if (at - last < PROGRESS_EVERY_MS) return;
+    if (Math.abs(at - last) < PROGRESS_EVERY_MS) return;
     last = at;
     bus.tellProgress({ syncId: sync, codebaseId: codebase, ref, step: 'fetch', ...progress });
   };

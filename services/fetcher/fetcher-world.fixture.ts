@@ -11,6 +11,7 @@ import { createMemoryBlobStore } from '#shared/blobs/memory-blob-store.ts';
 import type { Bus } from '#shared/bus/bus.ts';
 import { createLogBus } from '#shared/bus/log-bus.ts';
 import { createMemoryGroupStore } from '#shared/bus/memory-group-store.ts';
+import { createLocalProgressChannel } from '#shared/bus/local-progress-channel.ts';
 import { MissingObject, type CommitObjects, type GitObject, type OpenCommit, type Opened } from '#shared/gitlab/git-transport.ts';
 import type { GitLab, GitLabProject } from '#shared/gitlab/gitlab.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
@@ -31,7 +32,7 @@ export const CODEBASE = codebaseIdOf(SOURCE, PROJECT);
 const ENDS = new Set(['codebase.stored', 'sync.skipped', 'ref.deleted', 'ref.unfollowed', 'sync.failed']);
 const STATE_MS_MAX = 20_000;
 /** The bus's own rhythm: not a wait for anything that a test is about. */
-const HOUSEKEEPING_MS = new Set([250, 1_000]);
+const HOUSEKEEPING_MS = new Set([250, 1_000, 2_500]);
 
 /** A GitLab and its git, as a test wants them to be. */
 export interface FakeGitLab {
@@ -88,7 +89,7 @@ export async function createWorld(): Promise<World> {
     if (!HOUSEKEEPING_MS.has(ms)) time += ms + 1;
     await delay(2, undefined, { signal }).catch(() => undefined);
   };
-  const createBus = () => createLogBus({ log, store, logger: createLogger('silent'), now, sleep: busSleep });
+  const createBus = () => createLogBus({ log, store, progress: createLocalProgressChannel(), logger: createLogger('silent'), now, sleep: busSleep });
   const query = createHeadsTable();
   let bus = createBus();
   let running: RunningService;
@@ -143,14 +144,14 @@ export async function createWorld(): Promise<World> {
   }
 
   const startFetcher = () => start({
-    log, bus, query, now, workDirectory, blobs: createMemoryBlobStore(),
+    log, bus, query, now, workDirectory, logger: createLogger('silent'), blobs: createMemoryBlobStore(),
     sources: { access: async () => (world.hasCredentials ? { baseUrl: 'http://gitlab', token: 't', caPem: undefined, proxyUrl: undefined } : undefined) },
     openGitLab: () => gitlabOf(gitlab),
     transport: { open: async (request) => (await gitlab.onOpen(request)) ?? openCommit(gitlab, request.commit) },
     index: { known: async (ids) => new Set(ids.filter((id) => known.has(id))), places: async () => new Map(), findings: async () => new Map(), entries: async () => new Map() },
     reader: { read: async (id) => { const object = gitlab.objects.get(id); return object as never; } },
     sleep: (ms, signal) => delay(Math.min(ms, 5), undefined, { signal }).catch(() => undefined),
-  }, { concurrency: 4 });
+  }, { concurrency: 4, concurrencyOfSource: 2 });
 
   running = await startFetcher();
   void storeWhatIsFetched({ log, gitlab, known, signal: others.signal, isStoring: () => world.isStoring });
@@ -176,11 +177,12 @@ function createHeadsTable(): never {
   const rows = new Map<string, Record<string, unknown> & { position: Position }>();
   const begun = new Map<string, { ref: string; cause: string }>();
   return (async (sql: string, values: readonly unknown[]) => {
+    if (sql.startsWith('insert into fetcher_terms')) return [];
     if (sql.includes('fetcher_begun')) {
       const [of, one, cause] = values as [string, string, string];
       if (sql.startsWith('select')) return [...begun.entries()].filter(([key, row]) => key.startsWith(of) && row.cause === one).map(([, { ref: name }]) => ({ ref: name }));
       begun.set(`${of} ${one}`, { ref: one, cause });
-      return [];
+      return [{}];
     }
     const [codebase, ref, commit_id, is_deleted, sync_id, position] = values as [CodebaseId, RefName, ObjectId, boolean, string, Position];
     if (sql.startsWith('select')) return [...rows.values()].filter((row) => row['codebase_id'] === codebase && row.position > (ref as string as Position));
@@ -235,7 +237,7 @@ function gitlabOf(gitlab: FakeGitLab): GitLab {
     return found === undefined ? ({ kind: 'absent', detail: '404 Not Found' } as const) : ({ kind: 'ok', value: found } as const);
   };
   const project = (): GitLabProject => ({
-    id: PROJECT, path: 'a/b', defaultBranch: 'main', isEmpty: gitlab.refs.size === 0, isArchived: false, visibility: 'private', httpUrl: 'http://gitlab/a/b.git', objectFormat: 'sha1', forkedFrom: null, ...gitlab.project,
+    id: PROJECT, path: 'a/b', defaultBranch: 'main', isEmpty: gitlab.refs.size === 0, isArchived: false, visibility: 'private', beyondMembers: 'nobody', httpUrl: 'http://gitlab/a/b.git', objectFormat: 'sha1', forkedFrom: null, ...gitlab.project,
   });
   const shown = (ref: string) => {
     const once = gitlab.shownOnce.shift();
@@ -247,7 +249,7 @@ function gitlabOf(gitlab: FakeGitLab): GitLab {
     head: async (_project, ref) => answer(`head ${ref}`, () => shown(ref)),
     heads: async () => answer('heads', () => [...gitlab.refs].map(([ref, commit]) => ({ ref: ref as RefName, commit }))),
     hasCommit: async (_project, commit) => answer(`commit ${commit}`, () => gitlab.objects.has(commit) && !gitlab.unknown.has(commit)),
-    version: notAsked, tokenSelf: notAsked, currentUser: notAsked, groups: notAsked, projects: notAsked, hooks: notAsked, createHook: notAsked, updateHook: notAsked, testHook: notAsked, deleteHook: notAsked,
+    version: notAsked, tokenSelf: notAsked, currentUser: notAsked, groups: notAsked, projects: notAsked, members: notAsked, hooks: notAsked, createHook: notAsked, updateHook: notAsked, testHook: notAsked, deleteHook: notAsked,
   };
 }
 

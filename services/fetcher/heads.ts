@@ -15,16 +15,26 @@ export interface Heads {
   of(codebase: CodebaseId, since: Position): Promise<ReadonlyMap<RefName, Head>>;
   /** Remembers; an older position never overwrites a newer one. */
   remember(codebase: CodebaseId, head: Head, position: Position): Promise<void>;
-  /** Notes that a cause's sync of this ref begins: before its first fact, so that nobody begins what a restart forgets. */
-  begin(codebase: CodebaseId, ref: RefName, cause: FactId): Promise<void>;
+  /** Before anything of this codebase is planned in this term: from here on no fetcher of an earlier one begins anything of it. */
+  enter(codebase: CodebaseId, term: number): Promise<void>;
+  /**
+   * Notes that a cause's sync of this ref begins: before its first fact, so that nobody begins what a restart forgets. False, and
+   * nothing is noted, when a fetcher of a later term is at work: what it has planned without this ref must not be begun behind it.
+   */
+  begin(codebase: CodebaseId, ref: RefName, of: { readonly cause: FactId; readonly term: number }): Promise<boolean>;
   /** The refs of which this cause's sync was begun, and none of a later cause. */
   begunFor(codebase: CodebaseId, cause: FactId): Promise<readonly RefName[]>;
 }
 
 interface Row { ref: RefName; commit_id: ObjectId | null; is_deleted: boolean; sync_id: SyncId }
 
+/** 10 MB. What is forgotten is entered once more. */
+const ENTERED_MAX = 100_000;
+
 /** The fetcher's own table. @throws Unavailable */
 export function createHeads(query: Query): Heads {
+  const entered = new Map<CodebaseId, number>();
+
   return {
     async of(codebase, since) {
       const rows = await query<Row>('select ref, commit_id, is_deleted, sync_id from fetcher_heads where codebase_id = $1 and position > $2', [codebase, since]);
@@ -40,10 +50,21 @@ export function createHeads(query: Query): Heads {
         [codebase, head.ref, head.commit, head.isDeleted, head.sync, position]);
     },
 
-    async begin(codebase, ref, cause) {
+    async enter(codebase, term) {
+      if (entered.get(codebase) === term) return;
       await query(
-        `insert into fetcher_begun (codebase_id, ref, cause_id) values ($1, $2, $3)
-         on conflict (codebase_id, ref) do update set cause_id = excluded.cause_id`, [codebase, ref, cause]);
+        `insert into fetcher_terms (codebase_id, term) values ($1, $2)
+         on conflict (codebase_id) do update set term = excluded.term where fetcher_terms.term < excluded.term`, [codebase, term]);
+      if (entered.size >= ENTERED_MAX) entered.clear();
+      entered.set(codebase, term);
+    },
+
+    async begin(codebase, ref, { cause, term }) {
+      const rows = await query(
+        `with entered as (select from fetcher_terms where codebase_id = $1 and term = $4 for share)
+         insert into fetcher_begun (codebase_id, ref, cause_id) select $1, $2, $3 from entered
+         on conflict (codebase_id, ref) do update set cause_id = excluded.cause_id returning 1`, [codebase, ref, cause, term]);
+      return rows.length > 0;
     },
 
     async begunFor(codebase, cause) {

@@ -7,6 +7,7 @@ import { applyToCodebase, type CodebaseState } from '#shared/lifecycles/codebase
 import { readState } from '#shared/lifecycles/read-state.ts';
 import { hintsOf, newerOf } from './hints.ts';
 import { planRefs, type RefPlan } from './plan-refs.ts';
+import type { SourcePlaces } from '#shared/gitlab/source-places.ts';
 import { startSync, type StartSyncDeps } from './start-sync.ts';
 import type { SyncState } from './sync-ends.ts';
 
@@ -25,8 +26,13 @@ export interface CauseMemory {
   readonly leftTo: Map<string, readonly RefHint[]>;
 }
 
+export interface CauseDeps extends StartSyncDeps {
+  readonly memory: CauseMemory;
+  readonly places: SourcePlaces;
+}
+
 /** Brings every ref that a cause stands for to what GitLab has now, one sync after the other; done when all have ended. */
-export async function onCause(deps: StartSyncDeps & { memory: CauseMemory }, fact: Fact, handling: Handling): Promise<Outcome> {
+export async function onCause(deps: CauseDeps, fact: Fact, handling: Handling): Promise<Outcome> {
   const cause = fact as Cause;
   const codebase = cause.data.codebaseId;
   const state = await readState(deps.log, codebaseStream(codebase), applyToCodebase);
@@ -36,12 +42,25 @@ export async function onCause(deps: StartSyncDeps & { memory: CauseMemory }, fac
   const waitMs = backoffMs(cause, attempt, deps.now());
   if (state.standing === 'active' && waitMs > 0) return { kind: 'retry', afterMs: waitMs, reason: `attempt ${attempt}` };
 
-  const plans = deps.memory.plans.get(cause.id) ?? await planRefs(deps, cause, state);
+  const { sourceId } = state.registration.data;
+  const leave = deps.places.take(sourceId, cause.id);
+  if (leave === undefined) return { kind: 'hold', reason: `as many codebases of source ${sourceId} as may be are worked on`, until: (signal) => deps.places.reserve(sourceId, cause.id, signal) };
+  try {
+    return await workThrough(deps, { cause, codebase: state, attempt, handling });
+  } finally {
+    leave();
+  }
+}
+
+async function workThrough(deps: CauseDeps, work: Omit<Work, 'plan'>): Promise<Outcome> {
+  const { cause, codebase, handling } = work;
+  await deps.heads.enter(codebase.registration.data.codebaseId, handling.term);
+  const plans = deps.memory.plans.get(cause.id) ?? await planRefs(deps, cause, codebase);
   if (!Array.isArray(plans)) return plans;
   deps.memory.plans.set(cause.id, plans);
   // What has ended leaves the list: a cause of 1,000 refs is looked at 1,000 times, and each look must cost the same.
   for (let plan = plans[0]; plan !== undefined; plan = plans[0]) {
-    const outcome = await workOn(deps, { cause, codebase: state, plan, attempt, handling }).catch((error: unknown) => {
+    const outcome = await workOn(deps, { ...work, plan }).catch((error: unknown) => {
       // After an outage the list of heads is old: it is asked for anew.
       deps.memory.plans.delete(cause.id);
       throw error;
@@ -71,7 +90,7 @@ interface Work {
 
 type Ended = { readonly kind: 'ended'; readonly state: Extract<SyncState, { kind: 'ended' }> };
 
-async function workOn(deps: StartSyncDeps & { memory: CauseMemory }, work: Work): Promise<Outcome | Ended> {
+async function workOn(deps: CauseDeps, work: Work): Promise<Outcome | Ended> {
   const { plan, cause } = work;
   const codebase = cause.data.codebaseId;
   const sync = syncIdOf(plan.cause, codebase, plan.ref);

@@ -7,6 +7,7 @@ import type { Answer, GitLab, GitLabAccess, GitLabProject, OpenGitLab } from '#s
 import type { EventLog } from '#shared/log/event-log.ts';
 import { emptyTree } from '#shared/objects/git-objects.ts';
 import { factAfter } from '#shared/runtime/new-fact.ts';
+import { tookStep } from '#shared/runtime/trail.ts';
 import type { SourceDirectory } from '#shared/sources/source-directory.ts';
 import type { CodebaseState } from '#shared/lifecycles/codebase-state.ts';
 import { bringCommit, type BringDeps, type BringOutcome, type Brought } from './bring-commit.ts';
@@ -60,7 +61,8 @@ export async function startSync(deps: StartSyncDeps, start: StartSync): Promise<
     if (known !== undefined && !known.isDeleted) return begin(deps, start, factFor(deps, start, { type: 'ref.unfollowed', data: { ...of, lastCommit: known.commit } }));
     return skip({ ...nothing, reason: 'not-followed' });
   }
-  if (coveredBy !== undefined) return skip({ ...nothing, reason: 'newer-hint', coveredBy });
+  // Its cause names the ref: no restart forgets it, and in a burst there are thousands of these.
+  if (coveredBy !== undefined) return append(deps, start, factFor(deps, start, { type: 'sync.skipped', data: { ...of, ...nothing, reason: 'newer-hint', coveredBy } }));
 
   const asked = await gitlabOf(deps, registration.data.sourceId);
   if (asked.kind !== 'ok') return asked.outcome;
@@ -87,7 +89,7 @@ interface Wanted { readonly access: GitLabAccess; readonly observed: Observed; r
 
 async function bring(deps: StartSyncDeps, start: StartSync, wanted: Wanted): Promise<'begun' | Outcome> {
   const { outcome, close } = await bringCommit(deps, {
-    sync: start.sync, codebase: start.id, ref: start.plan.ref, access: wanted.access, project: wanted.observed.project, commit: wanted.commit, signal: start.handling.signal,
+    sync: start.sync, correlation: start.cause.correlationId, codebase: start.id, ref: start.plan.ref, access: wanted.access, project: wanted.observed.project, commit: wanted.commit, signal: start.handling.signal,
   });
   try {
     return await tell(deps, start, { wanted, outcome });
@@ -169,9 +171,15 @@ function factFor<Type extends First>(deps: StartSyncDeps, { cause, plan }: Start
   return { ...factAfter<Type>(cause, { ...parts, time: deps.now(), worker: 'fetcher' }), causationId: plan.cause };
 }
 
+async function begin(deps: StartSyncDeps, start: StartSync, fact: NewFact): Promise<'begun' | Outcome> {
+  const { id, plan, handling } = start;
+  if (!(await deps.heads.begin(id, plan.ref, { cause: plan.cause, term: handling.term }))) return { kind: 'retry', afterMs: 1_000, reason: 'another fetcher has taken over' };
+  return append(deps, start, fact);
+}
+
 /** Another fetcher may have begun this sync meanwhile: then its fact is the truth, and ours is dropped. */
-async function begin(deps: StartSyncDeps, { id, plan, sync }: StartSync, fact: NewFact): Promise<'begun'> {
-  await deps.heads.begin(id, plan.ref, plan.cause);
-  await deps.log.append(syncStream(sync), 'noStream', [fact]);
+async function append(deps: StartSyncDeps, { id, sync }: StartSync, fact: NewFact): Promise<'begun'> {
+  const { kind } = await deps.log.append(syncStream(sync), 'noStream', [fact]);
+  if (kind === 'appended' && fact.type !== 'codebase.fetched') tookStep(deps.logger, 'ended', { sync, correlation: fact.correlationId, codebase: id, type: fact.type });
   return 'begun';
 }

@@ -3,6 +3,8 @@ import type { Fact, NewFact } from '#schemas/events/facts.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { withDeadline } from '#shared/runtime/deadline.ts';
+import type { Tracing } from '#shared/runtime/tracing.ts';
+import { tookStep } from '#shared/runtime/trail.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import type { Deliveries, DeliveryRow } from './deliveries.ts';
 import type { Spool } from './spool.ts';
@@ -38,11 +40,12 @@ export interface AcceptanceDeps {
   readonly log: Pick<EventLog, 'append' | 'readStream'>;
   readonly deliveries: Deliveries;
   readonly spool: Spool<SpooledArrival>;
+  readonly tracing: Pick<Tracing, 'traceparent'>;
   readonly logger: Logger;
 }
 
 /** Invariant I1: what is answered 2xx is in the log, or in an fsynced spool that drains into it in order. */
-export function createAcceptance({ log, deliveries, spool, logger }: AcceptanceDeps) {
+export function createAcceptance({ log, deliveries, spool, tracing, logger }: AcceptanceDeps) {
   return { accept, recordSpooled };
 
   async function accept(arrival: Arrival): Promise<Accepted> {
@@ -59,9 +62,16 @@ export function createAcceptance({ log, deliveries, spool, logger }: AcceptanceD
 
   /** Straight to the tables: body first, then the fact. Repeating it changes nothing. @throws Unavailable */
   async function record(arrival: Arrival): Promise<Extract<Accepted, { kind: 'recorded' | 'duplicate' }>> {
-    if (arrival.delivery !== null) await deliveries.write(arrival.delivery);
+    const { correlationId: correlation, type } = arrival.fact;
+    if (arrival.delivery !== null) {
+      await deliveries.write(arrival.delivery);
+      tookStep(logger, 'written', { correlation, type });
+    }
     const outcome = await log.append(arrival.stream, 'noStream', [arrival.fact]);
-    if (outcome.kind === 'appended') return { kind: 'recorded', fact: arrival.fact };
+    if (outcome.kind === 'appended') {
+      tookStep(logger, 'appended', { correlation, type, position: outcome.position });
+      return { kind: 'recorded', fact: arrival.fact };
+    }
     const [first] = await log.readStream(arrival.stream, { limit: 1 });
     if (first === undefined) throw new Unavailable('event log', `refused to begin ${arrival.stream} and then showed it empty`);
     return { kind: 'duplicate', recorded: first as Fact };
@@ -69,9 +79,14 @@ export function createAcceptance({ log, deliveries, spool, logger }: AcceptanceD
 
   async function toSpool(arrival: Arrival): Promise<Accepted> {
     const { delivery } = arrival;
-    const entry = { ...arrival, delivery: delivery === null ? null : { ...delivery, body: delivery.body.toString('base64') } };
+    // The log takes it later, when nobody works in this span any more.
+    const traceparent = tracing.traceparent();
+    const fact = traceparent === undefined ? arrival.fact : { ...arrival.fact, traceparent };
+    const entry = { ...arrival, fact, delivery: delivery === null ? null : { ...delivery, body: delivery.body.toString('base64') } };
     try {
-      return (await spool.add(entry)) ? { kind: 'spooled', fact: arrival.fact } : { kind: 'full', retryAfterS: RETRY_AFTER_S };
+      if (!(await spool.add(entry))) return { kind: 'full', retryAfterS: RETRY_AFTER_S };
+      tookStep(logger, 'spooled', { correlation: arrival.fact.correlationId, type: arrival.fact.type });
+      return { kind: 'spooled', fact: arrival.fact };
     } catch (error) {
       logger.error({ error }, 'the spool cannot be written: deliveries are refused until it can. Free the disk that holds the state folder');
       return { kind: 'full', retryAfterS: RETRY_AFTER_S };

@@ -1,6 +1,7 @@
-import type { CodebaseId, ProjectId } from '#schemas/brand.ts';
+import type { CodebaseId, ProjectId, UserId } from '#schemas/brand.ts';
 import type { CommandMark } from '#schemas/events/fact.ts';
 import type { NewFact } from '#schemas/events/facts.ts';
+import type { MemberRole } from '#schemas/events/project-member-added.ts';
 import { codebaseStream, projectIdOf, projectStream } from '#schemas/ids.ts';
 import { applyToCodebase } from '#shared/lifecycles/codebase-state.ts';
 import { applyToProject, type ProjectState } from '#shared/lifecycles/project-state.ts';
@@ -18,7 +19,11 @@ export type ProjectCommand =
   | { readonly kind: 'restore' }
   | { readonly kind: 'remove' }
   | { readonly kind: 'add-codebase'; readonly codebase: CodebaseId }
-  | { readonly kind: 'remove-codebase'; readonly codebase: CodebaseId };
+  | { readonly kind: 'remove-codebase'; readonly codebase: CodebaseId }
+  | { readonly kind: 'give-reading'; readonly codebase: CodebaseId }
+  | { readonly kind: 'take-reading'; readonly codebase: CodebaseId }
+  | { readonly kind: 'set-member'; readonly user: UserId; readonly role: MemberRole }
+  | { readonly kind: 'remove-member'; readonly user: UserId };
 
 /** A project begins; its id follows from who asked and under which key. @throws Problem | Unavailable */
 export function onCreateProject(deps: DecideDeps, { name }: { readonly name: string }, context: CommandContext): Promise<Outcome<ProjectState>> {
@@ -56,6 +61,36 @@ async function mustBeThere({ log }: DecideDeps, codebase: CodebaseId): Promise<v
   if (standing !== 'active' && standing !== 'archived') throw noCodebase(codebase, standing, state?.removal?.time);
 }
 
+/** More are a list that somebody should keep elsewhere. */
+const PEOPLE_MAX = 1_000;
+
+interface Made { readonly parts: ReturnType<typeof partsOf>; readonly data: { readonly projectId: ProjectId; readonly command: CommandMark } }
+
+/** @throws Problem 409 */
+function setMember(state: ProjectState, { user, role }: { readonly user: UserId; readonly role: MemberRole }, { parts, data }: Made): NewFact | undefined {
+  const before = state.people.get(user);
+  if (before === role) return undefined;
+  if (before !== undefined) {
+    if (role !== 'admin') mustKeepAdmin(state, user);
+    return newFact({ type: 'project.member-changed', ...parts, data: { ...data, userId: user, role } });
+  }
+  if (state.people.size >= PEOPLE_MAX) throw new Problem(409, 'too-many-members', `A project has ${PEOPLE_MAX} members at most.`);
+  return newFact({ type: 'project.member-added', ...parts, data: { ...data, userId: user, role } });
+}
+
+/** Whoever leaves, somebody must be left who decides. @throws Problem 409 */
+function mustKeepAdmin({ people, id }: ProjectState, leaving: UserId): void {
+  if (people.get(leaving) !== 'admin') return;
+  if ([...people].some(([user, role]) => role === 'admin' && user !== leaving)) return;
+  throw new Problem(409, 'last-admin', `They are the last admin of project ${id}. Make somebody else an admin first.`);
+}
+
+/** Whether such a codebase is somewhere else, or nowhere, is not told: who decides about a project need not be able to see it. @throws Problem 409 */
+function giveReading({ id, isMember, isRead }: ProjectState, { codebase }: { readonly codebase: CodebaseId }, { parts, data }: Made): NewFact | undefined {
+  if (!isMember) throw new Problem(409, 'codebase-not-in-project', `Project ${id} has no codebase ${codebase}. A system admin adds it: PUT /v1/projects/${id}/codebases/${codebase}.`);
+  return isRead ? undefined : newFact({ type: 'project.reading-given', ...parts, data: { ...data, codebaseId: codebase } });
+}
+
 /** Undefined: it is so already. */
 function factOf(state: ProjectState, command: ProjectCommand, { parts, mark }: { parts: ReturnType<typeof partsOf>; mark: CommandMark }): NewFact | undefined {
   const data = { projectId: state.id, command: mark };
@@ -66,6 +101,14 @@ function factOf(state: ProjectState, command: ProjectCommand, { parts, mark }: {
     case 'remove': return state.standing === 'removed' ? undefined : newFact({ type: 'project.removed', ...parts, data });
     case 'add-codebase': return state.isMember ? undefined : newFact({ type: 'project.codebase-added', ...parts, data: { ...data, codebaseId: command.codebase } });
     case 'remove-codebase': return state.isMember ? newFact({ type: 'project.codebase-removed', ...parts, data: { ...data, codebaseId: command.codebase } }) : undefined;
+    case 'give-reading': return giveReading(state, command, { parts, data });
+    case 'take-reading': return state.isRead ? newFact({ type: 'project.reading-taken', ...parts, data: { ...data, codebaseId: command.codebase } }) : undefined;
+    case 'set-member': return setMember(state, command, { parts, data });
+    case 'remove-member': {
+      if (!state.people.has(command.user)) return undefined;
+      mustKeepAdmin(state, command.user);
+      return newFact({ type: 'project.member-removed', ...parts, data: { ...data, userId: command.user } });
+    }
     default: return command satisfies never;
   }
 }

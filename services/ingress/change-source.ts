@@ -18,7 +18,7 @@ import type { IfMatch } from './if-match.ts';
 import type { CommandContext } from './register-source.ts';
 
 export interface ChangeSourceDeps extends DecideDeps, CheckSourceDeps {
-  readonly sources: Pick<SourceRegistry, 'access' | 'settings' | 'change' | 'forget'>;
+  readonly sources: Pick<SourceRegistry, 'access' | 'settings' | 'change' | 'renewWebhookSecrets' | 'forget'>;
   readonly checks: Pick<SourceChecks, 'keep' | 'askAgain'>;
   /** Which codebases a source has, as far as folded. */
   readonly store: Pick<ReadStore, 'codebases'>;
@@ -40,7 +40,7 @@ export async function onChangeSource(deps: ChangeSourceDeps, id: SourceId, { bod
       // Once, however often somebody else is quicker: GitLab counts wrong tokens.
       given ??= await checkChange(deps, id, body);
       const changed: Fact<'source.changed'>['data']['changed'] = [...(body.name !== undefined && body.name !== name ? ['name' as const] : []), ...given.changed];
-      return changed.length === 0 ? undefined : newFact({ type: 'source.changed', ...partsOf(deps, id, context), data: { sourceId: id, name: body.name ?? name, changed, command } });
+      return changed.length === 0 ? undefined : newFact({ type: 'source.changed', ...partsOf(deps, id, context), data: { sourceId: id, name: body.name ?? name, changed, ...(changed.includes('addresses') ? { allowAddresses: body.allowAddresses } : {}), command } });
     },
   });
   if (outcome.fact?.type === 'source.changed') {
@@ -63,6 +63,27 @@ async function checkChange(deps: ChangeSourceDeps, id: SourceId, body: ChangeSou
   const wanted = changedAccessOf({ baseUrl: settings.baseUrl, now, body });
   if (wanted === undefined || wanted.changed.length === 0) return { changed: [], made: undefined };
   return { changed: wanted.changed, made: { check: await checkGiven(deps, wanted.access, body), token: wanted.access.token } };
+}
+
+/** Who reads the code of its public and internal projects. @throws Problem | Unavailable */
+export function onOpenProjects(deps: DecideDeps, id: SourceId, { readBy, ifMatch, ...context }: Given & Pick<Fact<'source.open-projects-decided'>['data'], 'readBy'>): Promise<Outcome<SourceState>> {
+  return decide(deps, {
+    stream: sourceStream(id), apply: applyToSource, context, ifMatch, said: [id, 'open-projects', readBy],
+    decide(state, command) {
+      const before = mustBeKnown(state, id).openProjectsReadBy;
+      return before === readBy ? undefined : newFact({ type: 'source.open-projects-decided', ...partsOf(deps, id, context), data: { sourceId: id, readBy, command } });
+    },
+  });
+}
+
+/** New webhook secrets; the ones before stay good beside them for a while. The fact first: told again after a crash, the same command makes what is missing. @throws Problem | Unavailable */
+export async function onRotateSecret(deps: ChangeSourceDeps, id: SourceId, { ifMatch, ...context }: Given): Promise<Outcome<SourceState>> {
+  const outcome = await decide(deps, {
+    stream: sourceStream(id), apply: applyToSource, context, ifMatch, said: [id, 'rotate-secret'],
+    decide: (state, command) => newFact({ type: 'source.changed', ...partsOf(deps, id, context), data: { sourceId: id, name: mustBeKnown(state, id).name, changed: ['webhook-secret'], command } }),
+  });
+  if (outcome.fact !== undefined) await deps.sources.renewWebhookSecrets(id, { revision: outcome.fact.revision, at: new Date(outcome.fact.time) });
+  return outcome;
 }
 
 /** A GitLab is known no longer, and its secrets are forgotten. Final. @throws Problem 409 while it has codebases | Unavailable */

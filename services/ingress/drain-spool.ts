@@ -21,17 +21,17 @@ export async function drainForever(deps: DrainDeps): Promise<void> {
   while (!signal.aborted) {
     let waitMs = IDLE_MS;
     metrics.spoolBytes.set(spool.bytes);
-    if (!spool.isEmpty) {
-      try {
-        await spool.drain(async (entry) => {
-          signal.throwIfAborted();
-          return acceptance.recordSpooled(entry);
-        });
-        if (spool.isEmpty) logger.info('the spool is drained');
-      } catch (error) {
-        if (!signal.aborted) logger.warn({ error, bytes: spool.bytes }, 'the spool waits');
-        waitMs = RETRY_MS;
-      }
+    const hadEntries = !spool.isEmpty;
+    try {
+      // Also when it is empty: a file of which everything was taken may still be there.
+      await spool.drain(async (entry) => {
+        signal.throwIfAborted();
+        return acceptance.recordSpooled(entry);
+      });
+      if (hadEntries && spool.isEmpty) logger.info('the spool is drained');
+    } catch (error) {
+      if (!signal.aborted) logger.warn({ error, bytes: spool.bytes }, 'the spool waits');
+      waitMs = RETRY_MS;
     }
     await deps.sleep(waitMs, signal);
   }

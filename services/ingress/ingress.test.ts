@@ -14,6 +14,7 @@ import { createHttpDoor } from '#shared/runtime/http-door.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { createMetrics } from '#shared/runtime/metrics.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
+import { NO_TRACING, type Tracing } from '#shared/runtime/tracing.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { createMemorySecretVault } from '#shared/secrets/memory-secret-vault.ts';
 import type { WebhookSecrets } from '#shared/sources/source-directory.ts';
@@ -31,9 +32,11 @@ interface World {
   /** Rows given to the deliveries table. */
   bodies: Map<string, Buffer>;
   away: { log: boolean | 'silent'; database: boolean };
+  /** The webhook tokens that are good, as the database has them. */
+  change(tokens: readonly string[]): void;
   deliver(body: Buffer | string, headers?: Record<string, string>, source?: string): Promise<{ status: number; body: any }>;
   facts(): Promise<Recorded[]>;
-  restart(options?: { spoolBytesMax?: number }): Promise<void>;
+  restart(options?: { spoolBytesMax?: number; tracing?: Tracing }): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -52,7 +55,7 @@ async function ingress({ spoolBytesMax = 1 << 30 } = {}): Promise<World> {
     if (sql.includes('insert into deliveries')) (values[0] as string[]).forEach((id, n) => bodies.has(id) || bodies.set(id, (values[4] as Buffer[])[n] ?? Buffer.alloc(0)));
     return [];
   }) as never;
-  const secrets: WebhookSecrets = { tokens: [TOKEN], signingTokens: [SIGNING] };
+  let secrets: WebhookSecrets = { tokens: [TOKEN], signingTokens: [SIGNING] };
   const sources = { webhookSecrets: async (id: string) => { if (away.database) throw new Unavailable('database', 'away'); return id === SOURCE ? secrets : undefined; } } as never;
   const spoolDirectory = await mkdtemp(path.join(tmpdir(), 'tekai-spool-'));
   const registered = newFact({
@@ -68,11 +71,12 @@ async function ingress({ spoolBytesMax = 1 << 30 } = {}): Promise<World> {
       await running?.stop();
       const door = createHttpDoor({ logger, host: '127.0.0.1' });
       const service = await start(
-        { log, query, sources, store: { codebases: async () => [] }, checks: { keep: async () => undefined, askAgain: async () => undefined }, vault: createMemorySecretVault(), openGitLab: () => { throw new Error('not asked'); }, bus: { redrive: async () => 0 }, door, access: createTokenAccess('access'), logger, metrics, now: () => new Date(), sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined) },
+        { log, query, sources, store: { codebases: async () => [], haveHooksSecrets: async () => true }, checks: { keep: async () => undefined, askAgain: async () => undefined }, vault: createMemorySecretVault(), openGitLab: () => { throw new Error('not asked'); }, bus: { redrive: async () => 0 }, people: { user: async () => undefined }, door, access: createTokenAccess('access'), logger, metrics, tracing: options.tracing ?? NO_TRACING, now: () => new Date(), sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined) },
         { spoolDirectory, spoolBytesMax: options.spoolBytesMax ?? spoolBytesMax, publicUrl: 'http://here' });
       world.url = `http://127.0.0.1:${await door.listen(0)}`;
       running = { stop: async () => { await door.close(); await service.stop(); } };
     },
+    change: (tokens) => { secrets = { ...secrets, tokens }; },
     async deliver(body, headers = { 'x-gitlab-token': TOKEN }, source = SOURCE) {
       const response = await fetch(`${world.url}/webhooks/gitlab/${source}`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: body as string });
       const text = await response.text();
@@ -182,6 +186,15 @@ test('a signature is accepted among others, in any order', async () => {
   expect(status).toBe(202);
 });
 
+test('what nothing fits is looked up anew: a changed secret is good within a second or two, not when the old ones are forgotten', async () => {
+  await world.deliver('{"object_kind":"push"}');
+  world.change(['the new one', TOKEN]);
+  const begun = performance.now();
+  while ((await world.deliver('{"object_kind":"push"}', { 'x-gitlab-token': 'the new one' })).status !== 202) await sleep(50);
+  expect(performance.now() - begun).toBeLessThan(4_000);
+  world.change([TOKEN]);
+}, 20_000);
+
 test('100 concurrent copies of one delivery make one fact, and the other 99 are told so', async () => {
   const body = push();
   const headers = sign(body);
@@ -240,6 +253,20 @@ describe('while the log is away', () => {
       expect((await other.facts()).slice(before).map((one) => (one.data as { deliveryId: string }).deliveryId)).toEqual(ids);
       for (const id of ids) expect(other.bodies.has(id)).toBe(true);
     });
+
+  test('what is spooled keeps the span that it was taken in', async () => {
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    await other.restart({ tracing: { ...NO_TRACING, traceparent: () => traceparent } });
+    const before = (await other.facts()).length;
+    await other.deliver(push());
+    other.away.log = true;
+    await other.deliver(push());
+    await other.restart();
+    other.away.log = false;
+    for (const end = performance.now() + 30_000; (await other.facts()).length < before + 2 && performance.now() < end;) await sleep(20);
+    // Of what is not spooled the log says so (shared/log/traced-log.ts).
+    expect((await other.facts()).slice(before).map((fact) => fact.traceparent)).toEqual([undefined, traceparent]);
+  });
 
   test('a full spool answers 503 with Retry-After, and takes nothing', async () => {
     await other.restart({ spoolBytesMax: 2_500 });

@@ -28,7 +28,7 @@ export function createKnownCodebases({ log, now }: { readonly log: Pick<EventLog
 
     async standing(codebase) {
       const since = active.get(codebase);
-      if (since !== undefined && now().getTime() - since < FRESH_MS) return 'active';
+      if (since !== undefined && Math.abs(now().getTime() - since) < FRESH_MS) return 'active';
       try {
         const state = await withDeadline(readState(log, codebaseStream(codebase), applyToCodebase), { ms: ANSWER_MS_MAX, dependency: 'event log' });
         if (state?.standing !== 'active') active.delete(codebase);

@@ -7,17 +7,24 @@ import { BEGINNING, type GitLabProjectId, type SourceId } from '#schemas/brand.t
 import { codebaseIdOf, codebaseStream } from '#schemas/ids.ts';
 import type { Recorded } from '#shared/log/event-log.ts';
 import { createMemoryEventLog } from '#shared/log/memory-event-log.ts';
-import { createTokenAccess } from '#shared/runtime/access.ts';
+import { createTokenAccess, type Access } from '#shared/runtime/access.ts';
 import { createHttpDoor } from '#shared/runtime/http-door.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { createMetrics } from '#shared/runtime/metrics.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
+import { NO_TRACING } from '#shared/runtime/tracing.ts';
 import { createMemorySecretVault } from '#shared/secrets/memory-secret-vault.ts';
 import { start } from './service.ts';
 
 const SOURCE = randomUUID() as SourceId;
 const CODEBASE = codebaseIdOf(SOURCE, 15 as GitLabProjectId);
 const logger = createLogger('silent');
+
+const [ANN, BEA, CAM] = [randomUUID(), randomUUID(), randomUUID()] as [string, string, string];
+const engine = createTokenAccess('access');
+/** Ann signs in as well; who may do what is the guard's, which is not here. */
+const access: Access = { ...engine, principalOf: async (token) => (token === 'ann' ? { actor: { kind: 'user', id: ANN }, isSystemAdmin: false, scope: 'admin', credential: { kind: 'session', id: ANN, expiresAt: undefined } } : engine.principalOf(token)) };
+const people = { user: async (named: string) => (named === 'bea' || named === BEA ? { userId: BEA, isSystemAdmin: false } : [ANN, CAM].includes(named) ? { userId: named, isSystemAdmin: false } : undefined) };
 
 let url: string;
 let facts: () => Promise<Recorded[]>;
@@ -40,7 +47,7 @@ beforeEach(async () => {
   const spoolDirectory = await mkdtemp(path.join(tmpdir(), 'tekai-spool-'));
   const door = createHttpDoor({ logger, host: '127.0.0.1' });
   const service = await start(
-    { log, query, sources, checks: { keep: async () => undefined, askAgain: async () => undefined }, store: { codebases: async () => [] }, vault: createMemorySecretVault(), openGitLab: () => { throw new Error('not asked'); }, bus: { redrive: async () => 0 }, door, access: createTokenAccess('access'), logger, metrics: createMetrics(), now: () => new Date(), sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined) },
+    { log, query, sources, checks: { keep: async () => undefined, askAgain: async () => undefined }, store: { codebases: async () => [], haveHooksSecrets: async () => true }, vault: createMemorySecretVault(), openGitLab: () => { throw new Error('not asked'); }, bus: { redrive: async () => 0 }, people, door, access, logger, metrics: createMetrics(), tracing: NO_TRACING, now: () => new Date(), sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined) },
     { spoolDirectory, spoolBytesMax: 1 << 20, publicUrl: 'http://here' });
   url = `http://127.0.0.1:${await door.listen(0)}`;
   facts = async () => {
@@ -62,8 +69,9 @@ const P = randomUUID();
 const ROUTES: [string, string, object | undefined][] = ([
   ['PATCH', `/v1/projects/${P}`, { name: 'x' }], ['POST', `/v1/projects/${P}/archive`], ['POST', `/v1/projects/${P}/restore`], ['DELETE', `/v1/projects/${P}`],
   ['PUT', `/v1/projects/${P}/codebases/${CODEBASE}`], ['DELETE', `/v1/projects/${P}/codebases/${CODEBASE}`],
+  ['PUT', `/v1/projects/${P}/members/${ANN}`, { role: 'admin' }], ['DELETE', `/v1/projects/${P}/members/${ANN}`],
   ['PATCH', `/v1/codebases/${CODEBASE}`, { followed: { branches: ['x'], tags: [] } }], ['POST', `/v1/codebases/${CODEBASE}/archive`], ['POST', `/v1/codebases/${CODEBASE}/restore`], ['DELETE', `/v1/codebases/${CODEBASE}`],
-  ['PATCH', `/v1/sources/${SOURCE}`, { name: 'x' }], ['DELETE', `/v1/sources/${SOURCE}`],
+  ['PATCH', `/v1/sources/${SOURCE}`, { name: 'x' }], ['DELETE', `/v1/sources/${SOURCE}`], ['POST', `/v1/sources/${SOURCE}/rotate-secret`],
 ] as [string, string, object?][]).map(([method, where, body]) => [method, where, body]);
 
 test.each(ROUTES)('%s %s wants a token, an Idempotency-Key, an If-Match of ours, and a body that it takes; else nothing happens', async (method, where, body) => {
@@ -111,4 +119,76 @@ test('one key for two things is 422, whatever they are', async () => {
   const one = key();
   expect((await send('POST', '/v1/projects', one, { name: 'a' })).status).toBe(201);
   expect((await send('DELETE', `/v1/codebases/${CODEBASE}`, { ...one, 'if-match': '*' })).body.code).toBe('idempotency-key-reused');
+});
+
+describe('people of a project', () => {
+  const asAnn = () => ({ ...key(), 'if-match': '*', authorization: 'Bearer ann' });
+  const created = async () => (await send('POST', '/v1/projects', { ...key(), authorization: 'Bearer ann' }, { name: 'Shop' })).body.id as string;
+  const told = async () => (await facts()).filter(({ type }) => type.startsWith('project.member')).map(({ type, actor, data }) => ({ type, by: actor.id, user: (data as { userId: string }).userId, role: (data as { role?: string }).role }));
+
+  test('who creates it is its admin from the first fact on, and cannot leave it without one', async () => {
+    const id = await created();
+    expect((await facts()).filter(({ type }) => type === 'project.created').map(({ actor }) => actor)).toEqual([{ kind: 'user', id: ANN }]);
+    for (const answer of [await send('DELETE', `/v1/projects/${id}/members/${ANN}`, asAnn()), await send('PUT', `/v1/projects/${id}/members/${ANN}`, asAnn(), { role: 'member' })]) {
+      expect(answer).toMatchObject({ status: 409, body: { code: 'last-admin' } });
+    }
+    expect((await send('PUT', `/v1/projects/${id}/members/bea`, asAnn(), { role: 'admin' })).status).toBe(200);
+    expect((await send('DELETE', `/v1/projects/${id}/members/${ANN}`, asAnn())).status).toBe(200);
+    expect(await told()).toEqual([{ type: 'project.member-added', by: ANN, user: BEA, role: 'admin' }, { type: 'project.member-removed', by: ANN, user: ANN, role: undefined }]);
+    expect(await send('DELETE', `/v1/projects/${id}/members/${BEA}`, asAnn())).toMatchObject({ status: 409, body: { code: 'last-admin' } });
+  });
+
+  test('somebody is added, is something else, and is removed, each as one fact, however often it is said (I2)', async () => {
+    const id = await created();
+    const at = `/v1/projects/${id}/members/${CAM}`;
+    const [adding, removing] = [asAnn(), asAnn()];
+    for (let time = 0; time < 2; time += 1) expect(await send('PUT', at, adding, { role: 'member' })).toMatchObject({ status: 200, body: { id, revision: 1 } });
+    expect((await send('PUT', at, asAnn(), { role: 'member' })).body.revision).toBe(1);
+    expect((await send('PUT', at, asAnn(), { role: 'admin' })).body.revision).toBe(2);
+    for (let time = 0; time < 2; time += 1) expect((await send('DELETE', at, removing)).body.revision).toBe(3);
+    expect((await send('DELETE', at, asAnn())).body.revision).toBe(3);
+    expect((await told()).map(({ type, role }) => [type, role])).toEqual([['project.member-added', 'member'], ['project.member-changed', 'admin'], ['project.member-removed', undefined]]);
+  });
+
+  test('who cannot sign in is added to nothing; whoever leaves with two admins at the same time leaves one', async () => {
+    const id = await created();
+    expect(await send('PUT', `/v1/projects/${id}/members/nobody`, asAnn(), { role: 'member' })).toMatchObject({ status: 422, body: { code: 'user-unknown' } });
+    expect(await send('PUT', `/v1/projects/${id}/members/bea`, asAnn(), { role: 'owner' })).toMatchObject({ status: 422, body: { code: 'body-invalid' } });
+    await send('PUT', `/v1/projects/${id}/members/bea`, asAnn(), { role: 'admin' });
+    const answers = await Promise.all([ANN, BEA].map((one) => send('DELETE', `/v1/projects/${id}/members/${one}`, asAnn())));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+  });
+});
+
+describe('who reads a codebase of a project', () => {
+  const asAnn = () => ({ ...key(), 'if-match': '*', authorization: 'Bearer ann' });
+  const told = async () => (await facts()).filter(({ type }) => type.startsWith('project.reading')).map(({ type, actor, key: of, data }) => ({ type, by: actor.id, of, codebase: (data as { codebaseId: string }).codebaseId }));
+
+  test('an admin of the project says so, with their name on it, once however often it is said; what is not in the project is not given (I2)', async () => {
+    const id = (await send('POST', '/v1/projects', { ...key(), authorization: 'Bearer ann' }, { name: 'Shop' })).body.id as string;
+    const at = `/v1/projects/${id}/codebases/${CODEBASE}`;
+    expect(await send('PUT', `${at}/readers`, asAnn())).toMatchObject({ status: 409, body: { code: 'codebase-not-in-project' } });
+    // Of none that there is, the same is told: an admin of a project is not told which there are.
+    expect(await send('PUT', `/v1/projects/${id}/codebases/${randomUUID()}/readers`, asAnn())).toMatchObject({ status: 409, body: { code: 'codebase-not-in-project' } });
+    await send('PUT', at, asAnn());
+    const giving = asAnn();
+    for (let time = 0; time < 2; time += 1) expect(await send('PUT', `${at}/readers`, giving)).toMatchObject({ status: 200, body: { id, revision: 2 } });
+    expect((await send('PUT', `${at}/readers`, asAnn())).body.revision).toBe(2);
+    expect((await send('DELETE', `${at}/readers`, asAnn())).body.revision).toBe(3);
+    expect((await send('DELETE', `${at}/readers`, asAnn())).body.revision).toBe(3);
+    expect(await told()).toEqual(['given', 'taken'].map((what) => ({ type: `project.reading-${what}`, by: ANN, of: id, codebase: CODEBASE })));
+  });
+
+  test('a codebase that left the project and came back is read by nobody until somebody says so again', async () => {
+    const id = (await send('POST', '/v1/projects', { ...key(), authorization: 'Bearer ann' }, { name: 'Shop' })).body.id as string;
+    const at = `/v1/projects/${id}/codebases/${CODEBASE}`;
+    for (const [method, where] of [['PUT', at], ['PUT', `${at}/readers`], ['DELETE', at], ['PUT', at], ['PUT', `${at}/readers`]] as const) expect((await send(method, where, asAnn())).status).toBe(200);
+    expect((await told()).map(({ type }) => type)).toEqual(['project.reading-given', 'project.reading-given']);
+  });
+});
+
+test('who reads the open projects of a source is one of two words, and said of a source that is there', async () => {
+  const at = `/v1/sources/${SOURCE}/open-projects`;
+  expect(await send('PUT', at, { ...key(), 'if-match': '*' }, { readBy: 'everybody' })).toMatchObject({ status: 422, body: { code: 'body-invalid' } });
+  expect(await send('PUT', at, { ...key(), 'if-match': '*' }, { readBy: 'signed-in' })).toMatchObject({ status: 404, body: { code: 'source-unknown' } });
 });

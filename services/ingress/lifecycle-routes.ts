@@ -1,14 +1,16 @@
 import { Router, type Request, type Response } from 'express';
 import type { z } from 'zod';
-import { codebaseId, projectId, sourceId } from '#schemas/brand.ts';
-import { changeCodebase, changeSource, nameProject, nothingMore } from '#schemas/commands/commands.ts';
+import { codebaseId, projectId, sourceId, userId, type UserId } from '#schemas/brand.ts';
+import { changeCodebase, changeSource, decideOpenProjects, nameProject, nothingMore, setMember } from '#schemas/commands/commands.ts';
+import type { KnownCallers } from '#shared/identity/known-callers.ts';
 import { undoUntil, type CodebaseState } from '#shared/lifecycles/codebase-state.ts';
 import type { ProjectState } from '#shared/lifecycles/project-state.ts';
+import { actorOf } from '#shared/runtime/access.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { idempotencyKeyOf, parseBody } from '#shared/runtime/read-body.ts';
 import { onChangeCodebase, type ChangeCodebaseDeps, type CodebaseCommand } from './change-codebase.ts';
 import { onChangeProject, onCreateProject, type ProjectCommand } from './change-project.ts';
-import { onChangeSource, onRemoveSource, type ChangeSourceDeps } from './change-source.ts';
+import { onChangeSource, onOpenProjects, onRemoveSource, onRotateSecret, type ChangeSourceDeps } from './change-source.ts';
 import type { Outcome } from './decide.ts';
 import { ifMatchOf, tagOf } from './if-match.ts';
 import type { KnownCodebases } from './known-codebases.ts';
@@ -17,6 +19,7 @@ import type { CommandContext } from './register-source.ts';
 export interface LifecycleDeps extends ChangeCodebaseDeps, ChangeSourceDeps {
   readonly sources: ChangeCodebaseDeps['sources'] & ChangeSourceDeps['sources'];
   readonly codebases: Pick<KnownCodebases, 'forget'>;
+  readonly people: Pick<KnownCallers, 'user'>;
 }
 
 /** What people decide about sources, projects and codebases that are there. Each answers with the ETag that it leads to. */
@@ -47,6 +50,27 @@ function projectRoutes(deps: LifecycleDeps, router: Router): void {
   router.delete('/v1/projects/:id', (request, response) => change(request, response, only(request, { kind: 'remove' })));
   router.put('/v1/projects/:id/codebases/:codebase', (request, response) => change(request, response, only(request, { kind: 'add-codebase', codebase: codebaseIn(request) })));
   router.delete('/v1/projects/:id/codebases/:codebase', (request, response) => change(request, response, only(request, { kind: 'remove-codebase', codebase: codebaseIn(request) })));
+  router.put('/v1/projects/:id/codebases/:codebase/readers', (request, response) => change(request, response, only(request, { kind: 'give-reading', codebase: codebaseIn(request) })));
+  router.delete('/v1/projects/:id/codebases/:codebase/readers', (request, response) => change(request, response, only(request, { kind: 'take-reading', codebase: codebaseIn(request) })));
+  router.put('/v1/projects/:id/members/:user', async (request, response) => {
+    const { role } = parseBody(setMember, request.body);
+    const user = await personOf(deps, request);
+    await change(request, response, () => ({ kind: 'set-member', user, role }));
+  });
+  router.delete('/v1/projects/:id/members/:user', (request, response) => change(request, response, only(request, { kind: 'remove-member', user: userIn(request) })));
+}
+
+function userIn(request: Request): UserId {
+  const parsed = userId.safeParse(request.params['user']);
+  if (!parsed.success) throw new Problem(404, 'user-unknown', 'The id of a user is a UUID. GET /v1/projects/{id}/members lists who is in a project.');
+  return parsed.data;
+}
+
+/** Of an id or a name: somebody who may sign in. @throws Problem 422 | Unavailable */
+async function personOf({ people }: LifecycleDeps, request: Request): Promise<UserId> {
+  const found = await people.user(String(request.params['user']));
+  if (found === undefined) throw new Problem(422, 'user-unknown', `Nobody signs in by the name or id ${JSON.stringify(request.params['user'])}. A system admin adds them: tekai user add.`);
+  return userId.parse(found.userId);
 }
 
 function codebaseRoutes(deps: LifecycleDeps, router: Router): void {
@@ -71,6 +95,21 @@ function sourceRoutes(deps: LifecycleDeps, router: Router): void {
     response.setHeader('ETag', tagOf(state.revision));
     response.json({ id, name: state.name, state: state.standing, revision: state.revision, changed: fact?.type === 'source.changed' ? fact.data.changed : [] });
   });
+  router.put('/v1/sources/:id/open-projects', async (request, response) => {
+    const context = contextOf(request, response);
+    const id = idOf(request, 'id', { schema: sourceId, what: 'source' });
+    const { state } = await onOpenProjects(deps, id, { ...context, ifMatch: ifMatchOf(request), ...parseBody(decideOpenProjects, request.body) });
+    response.setHeader('ETag', tagOf(state.revision));
+    response.json({ id, name: state.name, state: state.standing, revision: state.revision, changed: [] });
+  });
+  router.post('/v1/sources/:id/rotate-secret', async (request, response) => {
+    const context = contextOf(request, response);
+    parseBody(nothingMore, request.body);
+    const id = idOf(request, 'id', { schema: sourceId, what: 'source' });
+    const { state } = await onRotateSecret(deps, id, { ...context, ifMatch: ifMatchOf(request) });
+    response.setHeader('ETag', tagOf(state.revision));
+    response.json({ id, name: state.name, state: state.standing, revision: state.revision, changed: ['webhook-secret'] });
+  });
   router.delete('/v1/sources/:id', async (request, response) => {
     const context = contextOf(request, response);
     parseBody(nothingMore, request.body);
@@ -93,7 +132,7 @@ function idOf<T>(request: Request, name: string, { schema, what }: { schema: z.Z
 }
 
 export function contextOf(request: Request, response: Response): CommandContext {
-  return { actor: response.locals['actor'] as CommandContext['actor'], key: idempotencyKeyOf(request) };
+  return { actor: actorOf(response), key: idempotencyKeyOf(request) };
 }
 
 function sendProject(response: Response, { id, name, standing, revision }: ProjectState): void {

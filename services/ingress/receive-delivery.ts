@@ -5,6 +5,8 @@ import { codebaseIdOf, deliveryIdOf, deliveryStream } from '#schemas/ids.ts';
 import type { Metrics } from '#shared/runtime/metrics.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
 import { Problem } from '#shared/runtime/problem.ts';
+import type { Tracing } from '#shared/runtime/tracing.ts';
+import type { WebhookSecrets } from '#shared/sources/source-directory.ts';
 import type { Arrival, Acceptance } from './acceptance.ts';
 import type { KnownCodebases } from './known-codebases.ts';
 import type { KnownSecrets } from './known-secrets.ts';
@@ -22,6 +24,7 @@ export interface ReceiveDeps {
   readonly secrets: KnownSecrets;
   readonly codebases: KnownCodebases;
   readonly metrics: Pick<Metrics, 'deliveries'>;
+  readonly tracing: Pick<Tracing, 'inSpan'>;
   now(): Date;
 }
 
@@ -30,15 +33,24 @@ export async function receiveDelivery(deps: ReceiveDeps, request: Request, respo
   const source = sourceId.safeParse(request.params['source']);
   const secrets = source.success ? await deps.secrets.of(source.data) : undefined;
   const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-  const verdict = secrets === undefined ? undefined : verifyDelivery({ headers: request.headers, body, secrets, now: deps.now() });
+  const verdictBy = (good: WebhookSecrets | undefined) => (good === undefined ? undefined : verifyDelivery({ headers: request.headers, body, secrets: good, now: deps.now() }));
+  let verdict = verdictBy(secrets);
+  // GitLab may have newer ones than are known here.
+  if (source.success && verdict?.kind === 'refused') verdict = verdictBy(await deps.secrets.afresh(source.data));
   if (!source.success || verdict?.kind !== 'authentic') {
     deps.metrics.deliveries.inc({ outcome: 'refused' });
     throw new Problem(401, 'not-authentic', 'This delivery is not signed, or carries no secret, that belongs to this address. Compare the webhook\'s URL and secret in GitLab with those of the source.');
   }
   const key = deliveryKey(request.headers, verdict.isSigned);
   const deliveryId = deliveryIdOf(source.data, key);
-  const arrival = await arrivalOf(deps, { source: source.data, key, deliveryId, body, headers: request.headers });
-  const accepted = await deps.acceptance.accept(arrival);
+  // A stranger's request begins no trace, and goes on from none.
+  const accepted = await deps.tracing.inSpan({ name: 'webhook delivery', traceparent: headerOf(request.headers, 'traceparent'), attributes: { 'tekai.source': source.data, 'tekai.delivery': deliveryId } }, async (note) => {
+    const arrival = await arrivalOf(deps, { source: source.data, key, deliveryId, body, headers: request.headers });
+    note({ 'tekai.fact.id': arrival.fact.id, 'tekai.fact.type': arrival.fact.type, 'tekai.key': arrival.fact.key });
+    const outcome = await deps.acceptance.accept(arrival);
+    note({ 'tekai.outcome': outcome.kind });
+    return outcome;
+  });
   deps.metrics.deliveries.inc({ outcome: accepted.kind });
   if (accepted.kind === 'full') throw new Problem(503, 'spool-full', 'The log is away and the spool is full; nothing was taken.', { retryAfterS: accepted.retryAfterS });
   response.status(accepted.kind === 'duplicate' ? 200 : 202).json({ deliveryId, duplicate: accepted.kind === 'duplicate' });
@@ -46,8 +58,13 @@ export async function receiveDelivery(deps: ReceiveDeps, request: Request, respo
 
 /** With neither header every arrival is its own delivery: a hint taken twice costs one skipped sync, one dropped is a lost push. */
 function deliveryKey(headers: Headers, isSigned: boolean): string {
-  const key = isSigned ? headers['webhook-id'] : headers['idempotency-key'];
-  return typeof key === 'string' && key !== '' ? key : randomUUID();
+  const key = headerOf(headers, isSigned ? 'webhook-id' : 'idempotency-key');
+  return key !== undefined && key !== '' ? key : randomUUID();
+}
+
+function headerOf(headers: Headers, name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === 'string' ? value : undefined;
 }
 
 interface Received { source: SourceId; key: string; deliveryId: string; body: Buffer; headers: Headers }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Actor } from '#schemas/events/fact.ts';
 import type { Fact } from '#schemas/events/facts.ts';
 import type { SourceId } from '#schemas/brand.ts';
@@ -10,6 +9,7 @@ import type { SecretVault } from '#shared/secrets/secret-vault.ts';
 import type { CheckSourceDeps } from '#shared/sources/check-source.ts';
 import type { SourceChecks } from '#shared/sources/source-checks.ts';
 import type { SourceRegistry } from '#shared/sources/source-directory.ts';
+import { newSigningToken, newWebhookToken } from '#shared/sources/new-webhook-secrets.ts';
 import { checkGiven } from './check-given.ts';
 import { keyReused } from './command-keys.ts';
 import { accessOf } from './source-access.ts';
@@ -39,15 +39,15 @@ export async function onRegisterSource(deps: RegisterSourceDeps, body: RegisterS
   const access = accessOf(body);
   const check = await checkGiven(deps, access, body);
   const isSaved = await deps.sources.save({
-    sourceId: source, name, baseUrl: body.baseUrl, caPem: body.caPem ?? null, token: body.token, proxyUrl: body.proxyUrl ?? null, client: access.client ?? null, digest,
-    webhookToken: body.webhookToken ?? randomBytes(32).toString('base64url'),
-    signingToken: body.signingToken ?? `whsec_${randomBytes(32).toString('base64')}`,
+    sourceId: source, name, baseUrl: body.baseUrl, caPem: body.caPem ?? null, token: body.token, proxyUrl: body.proxyUrl ?? null, client: access.client ?? null, allowAddresses: access.allowAddresses ?? [], digest,
+    webhookToken: body.webhookToken ?? newWebhookToken(),
+    signingToken: body.signingToken ?? newSigningToken(),
   });
   if (!isSaved) throw keyReused(key);
   await deps.checks.keep(source, { check, token: body.token, at: deps.now() });
   const fact = newFact({
     type: 'source.registered', key: source, actor, correlationId: key, causationId: null, time: deps.now(),
-    data: { sourceId: source, name, baseUrl: body.baseUrl, command: { id: key, digest } },
+    data: { sourceId: source, name, baseUrl: body.baseUrl, ...(body.allowAddresses === undefined ? {} : { allowAddresses: body.allowAddresses }), command: { id: key, digest } },
   });
   const outcome = await deps.log.append(sourceStream(source), 'noStream', [fact]);
   if (outcome.kind === 'wrongRevision' && (await registeredBy(deps, source)) !== digest) throw keyReused(key);

@@ -1,6 +1,7 @@
 import { Router, type RequestHandler } from 'express';
 import { codebaseId } from '#schemas/brand.ts';
 import { registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
+import type { KnownCallers } from '#shared/identity/known-callers.ts';
 import type { OpenGitLab } from '#shared/gitlab/gitlab.ts';
 import type { Bus } from '#shared/bus/bus.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
@@ -14,6 +15,7 @@ import { Problem } from '#shared/runtime/problem.ts';
 import { parseBody, readJson } from '#shared/runtime/read-body.ts';
 import { readRaw } from '#shared/runtime/read-raw.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
+import type { Tracing } from '#shared/runtime/tracing.ts';
 import type { SecretVault } from '#shared/secrets/secret-vault.ts';
 import type { ReadStore } from '#shared/read-store/read-store.ts';
 import type { SourceChecks } from '#shared/sources/source-checks.ts';
@@ -36,14 +38,16 @@ export interface IngressDeps {
   readonly query: Query;
   readonly sources: SourceRegistry;
   readonly checks: Pick<SourceChecks, 'keep' | 'askAgain'>;
-  readonly store: Pick<ReadStore, 'codebases'>;
+  readonly store: Pick<ReadStore, 'codebases' | 'haveHooksSecrets'>;
   readonly vault: Pick<SecretVault, 'digest'>;
   readonly openGitLab: OpenGitLab;
   readonly bus: Pick<Bus, 'redrive'>;
+  readonly people: Pick<KnownCallers, 'user'>;
   readonly door: HttpDoor;
   readonly access: Access;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   now(): Date;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
@@ -56,19 +60,19 @@ export interface IngressConfig {
 
 /** The one door in: webhooks and commands become facts, and are answered only once nothing can lose them. */
 export async function start(deps: IngressDeps, config: IngressConfig): Promise<RunningService> {
-  const { log, logger, now } = deps;
+  const { log, logger, tracing, now } = deps;
   const stopping = new AbortController();
   const deliveries = createDeliveries(deps.query);
   const spool = await openSpool<SpooledArrival>({ directory: config.spoolDirectory, bytesMax: config.spoolBytesMax, logger });
-  const acceptance = createAcceptance({ log, deliveries, spool, logger });
+  const acceptance = createAcceptance({ log, deliveries, spool, tracing, logger });
   const codebases = createKnownCodebases({ log, now });
-  const secrets = createKnownSecrets({ sources: deps.sources, now });
+  const secrets = createKnownSecrets({ sources: deps.sources, store: deps.store, now });
   const { metrics } = deps;
 
   const router = Router();
   router.post('/webhooks/gitlab/:source', readRaw({ bytesMax: DELIVERY_BYTES_MAX }),
-    (request, response) => receiveDelivery({ acceptance, secrets, codebases, metrics, now }, request, response));
-  router.use('/v1', onlyWrites(requireAccess(deps.access)), onlyWrites(readJson));
+    (request, response) => receiveDelivery({ acceptance, secrets, codebases, metrics, tracing, now }, request, response));
+  router.use('/v1', onlyWrites(requireAccess(deps.access)), onlyWrites(readJson), onlyWrites(traceCommand(tracing)));
   router.post('/v1/sources', async (request, response) => {
     const source = await onRegisterSource({ ...deps, publicUrl: config.publicUrl }, parseBody(registerSource, request.body), contextOf(request, response));
     response.status(201).location(`/v1/sources/${source}`).json({ id: source, webhookUrl: `${config.publicUrl}/webhooks/gitlab/${source}` });
@@ -99,6 +103,19 @@ export async function start(deps: IngressDeps, config: IngressConfig): Promise<R
   const months = keepMonths(deliveries, deps, stopping.signal);
   return { name: 'ingress', stop: async () => { stopping.abort(); await Promise.all([drained, months]); await spool.close(); } };
 }
+
+/** Until it is answered. */
+const traceCommand = (tracing: Tracing): RequestHandler => (request, response, next) => {
+  if (!tracing.isOn) return next();
+  const { traceparent } = request.headers;
+  void tracing.inSpan({ name: 'command', traceparent: typeof traceparent === 'string' ? traceparent : undefined, attributes: { 'http.request.method': request.method } }, (note) => new Promise<void>((resolve) => {
+    response.once('close', () => {
+      note({ 'http.response.status_code': response.statusCode });
+      resolve();
+    });
+    next();
+  }));
+};
 
 /** Looks belong to query-api: they pass through here untouched. */
 function onlyWrites(handler: RequestHandler): RequestHandler {

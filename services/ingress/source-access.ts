@@ -1,15 +1,17 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import type { CheckSource } from '#schemas/commands/commands.ts';
 import type { ClientCertificate, GitLabAccess } from '#shared/gitlab/gitlab.ts';
+import { mustBePrivate } from '#shared/addresses/must-be-private.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 
 /** How a command says to reach a GitLab, with what can be seen to be wrong seen now. @throws Problem 422 */
 export function accessOf(body: CheckSource): GitLabAccess {
-  const { baseUrl, token, caPem, proxyUrl } = body;
+  const { baseUrl, token, caPem, proxyUrl, allowAddresses = [] } = body;
   const { username, password } = new URL(baseUrl);
   if (username !== '' || password !== '') throw wrong('/baseUrl', 'The address holds credentials. Leave them out; the token has a field of its own.');
   if (caPem !== undefined) certificatesOf(caPem, '/caPem');
-  return { baseUrl, token, caPem, proxyUrl, client: clientOf(body) };
+  mustBePrivate(allowAddresses, '/allowAddresses');
+  return { baseUrl, token, caPem, proxyUrl, client: clientOf(body), allowAddresses };
 }
 
 function clientOf({ clientCertPem: certPem, clientKeyPem: keyPem }: CheckSource): ClientCertificate | undefined {

@@ -169,6 +169,23 @@ test('a drain stops where take throws, and the next one goes on there', async ()
   expect([taken, spool.isEmpty]).toEqual([[0, 1, 2, 3, 4, 5], true]);
 });
 
+test('a file of which everything was taken, and that cannot go, keeps nothing behind it, and goes when it can', async () => {
+  const spool = await reopened();
+  await spool.add('first');
+  const [name = ''] = await files('.spool');
+  const file = path.join(directory, name);
+  // What stands there can be removed by nobody, as on a file system that has turned read-only.
+  const taking = spool.drain(async () => { await rm(file); await mkdir(file); return 'taken'; });
+  await expect(taking).rejects.toMatchObject({ syscall: 'unlink' });
+  expect(spool.isEmpty).toBe(true);
+  expect(await spool.add('second')).toBe(true);
+  expect(spool.isEmpty).toBe(false);
+  await rm(file, { recursive: true });
+  await writeFile(file, '');
+  expect(await drained(spool)).toEqual(['second']);
+  expect([spool.isEmpty, spool.bytes, await readdir(directory)]).toEqual([true, 0, []]);
+});
+
 test('what is added while a drain is under way comes after, and is drained with it', async () => {
   const spool = await reopened();
   await spool.add(0);

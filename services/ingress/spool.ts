@@ -13,7 +13,7 @@ const NEWLINE = 0x0a;
 export interface Spool<Entry> {
   /** Durable once it resolves to true; false when the spool is full. @throws when the disk refuses. */
   add(entry: Entry): Promise<boolean>;
-  /** Nothing waits, and nothing is being added. */
+  /** Nothing waits, and nothing is being added; a file of which everything was taken may still be there. */
   readonly isEmpty: boolean;
   readonly bytes: number;
   /**
@@ -25,7 +25,12 @@ export interface Spool<Entry> {
   close(): Promise<void>;
 }
 
-interface Segment { readonly name: string; bytes: number }
+interface Segment {
+  readonly name: string;
+  bytes: number;
+  /** Every entry was taken; only the file is still there, as where the folder has turned read-only. */
+  isTaken: boolean;
+}
 
 /**
  * An append-only file beside the engine for what must not be lost while the log is away: lines of `<crc32> <json>`,
@@ -58,7 +63,7 @@ export async function openSpool<Entry>(options: { directory: string; bytesMax: n
   });
 
   return {
-    get isEmpty() { return segments.length === 0 && adding === 0; },
+    get isEmpty() { return segments.every(({ isTaken }) => isTaken) && adding === 0; },
     get bytes() { return bytesKept(); },
 
     async add(entry) {
@@ -106,7 +111,7 @@ export async function openSpool<Entry>(options: { directory: string; bytesMax: n
     writing = undefined;
     await full?.file.close();
     newest += 1;
-    const segment = { name: `${String(newest).padStart(12, '0')}.spool`, bytes: 0 };
+    const segment = { name: `${String(newest).padStart(12, '0')}.spool`, bytes: 0, isTaken: false };
     const file = await open(path.join(directory, segment.name), 'wx', 0o600);
     await syncFolder(directory).catch(async (error: unknown) => { await file.close(); throw error; });
     // Both at once: a drain seals what is written into by looking at `writing`.
@@ -126,12 +131,15 @@ export async function openSpool<Entry>(options: { directory: string; bytesMax: n
 
   /** Forgets the segment once every entry of it was taken. */
   async function drainSegment(segment: Segment, take: (entry: Entry) => Promise<'taken' | 'refused'>): Promise<void> {
-    await seal(segment);
     const file = path.join(directory, segment.name);
-    for await (const line of linesFrom(file, bytesTaken)) {
-      const entry = readLine<Entry>(line);
-      if (entry === undefined || (await take(entry)) === 'refused') await setAside(file, { line, logger });
-      bytesTaken += line.length + 1;
+    if (!segment.isTaken) {
+      await seal(segment);
+      for await (const line of linesFrom(file, bytesTaken)) {
+        const entry = readLine<Entry>(line);
+        if (entry === undefined || (await take(entry)) === 'refused') await setAside(file, { line, logger });
+        bytesTaken += line.length + 1;
+      }
+      segment.isTaken = true;
     }
     await unlink(file);
     segments.shift();
@@ -154,7 +162,7 @@ async function setAside(file: string, { line, logger }: { line: Buffer; logger: 
 async function findSegments(directory: string, logger: Logger): Promise<Segment[]> {
   const names = (await readdir(directory)).filter((name) => name.endsWith('.spool')).sort();
   const segments: Segment[] = [];
-  for (const name of names) segments.push({ name, bytes: await cutTornTail(path.join(directory, name), logger) });
+  for (const name of names) segments.push({ name, bytes: await cutTornTail(path.join(directory, name), logger), isTaken: false });
   return segments;
 }
 

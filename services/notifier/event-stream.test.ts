@@ -1,16 +1,17 @@
 import { positionOutside } from '#schemas/positions.ts';
 import { streamedFact, streamError, streamSubscribed } from '#schemas/api/live.ts';
 import type { Progress } from '#shared/bus/bus.ts';
+import type { Principal } from '#shared/runtime/access.ts';
 import { createEventStreams } from './event-stream.ts';
 import { openStream, type StreamEvent } from './live-clients.fixture.ts';
-import { createNotifierBench, KEY_A, KEY_B, PROJECT } from './notifier-bench.fixture.ts';
+import { ANN, createNotifierBench, KEY_A, KEY_B, PROJECT } from './notifier-bench.fixture.ts';
 import { LIMITS } from './subscription.ts';
 
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => { for (const stop of stops.splice(0)) await stop(); });
 
 /** One reader of `GET /v1/live`, who reads at once unless the test holds them back. */
-function listen(query: { channels: readonly string[]; since?: string; lastEventId?: string }, { bench = createNotifierBench() } = {}) {
+function listen(query: { channels: readonly string[]; since?: string; lastEventId?: string; principal?: Principal }, { bench = createNotifierBench() } = {}) {
   const notifier = bench.startNotifier();
   const streams = createEventStreams(notifier.live);
   const events: StreamEvent[] = [];
@@ -94,6 +95,27 @@ test('an engine that stops says so, and spreads when its readers come back', asy
   await reader.until(() => reader.ends.length === 1);
   expect(reader.dataOf('error')).toMatchObject([{ code: 'restarting', position: reader.dataOf('subscribed')[0]?.position }]);
   expect(reader.retries).toEqual([1_000]);
+});
+
+test('who is no system admin is served what they may read, told like nothing of the rest, and let go with the place where they stood when it is taken (I7)', async () => {
+  const bench = createNotifierBench();
+  await bench.setReads(KEY_A, true);
+  bench.project();
+  const refused = [`codebase:${KEY_B}`, `project:${PROJECT}`, 'all'].map((channel) => listen({ channels: [`codebase:${KEY_A}`, channel], principal: ANN }, { bench }));
+  for (const reader of refused) { await reader.until(() => reader.ends.length === 1); expect(reader.events).toEqual([]); }
+  expect(refused.map(({ ends }) => ends[0])).toMatchObject([{ status: 404, code: 'codebase-unknown' }, { status: 404, code: 'project-unknown' }, { status: 403, code: 'not-allowed' }]);
+  const reader = listen({ channels: [`codebase:${KEY_A}`], principal: ANN }, { bench });
+  await reader.until(() => reader.dataOf('subscribed').length === 1);
+  for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+  const last = await bench.append(KEY_A);
+  bench.project();
+  await reader.until(() => reader.dataOf('pub').length === 1);
+  await bench.setReads(KEY_A, false);
+  await bench.append(KEY_A);
+  bench.project();
+  await reader.until(() => reader.ends.length === 1);
+  expect(reader.dataOf('pub').map(({ id }) => id)).toEqual([last.id]);
+  expect(reader.dataOf('error')).toMatchObject([{ code: 'access-lost', position: positionOutside(bench.epoch, last.position) }]);
 });
 
 test('progress comes without a place of its own, once for all channels', async () => {

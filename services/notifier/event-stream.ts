@@ -1,16 +1,20 @@
 import { Router, type Request, type Response } from 'express';
 import { channel } from '#schemas/live/frames.ts';
 import type { StreamEvents } from '#schemas/live/frames.ts';
-import { requireAccess } from '#shared/runtime/access.ts';
+import { stillSees } from '#shared/access/guard.ts';
+import { mustBeKnown, requireAccess, type Principal } from '#shared/runtime/access.ts';
+import { mapBounded } from '#shared/runtime/map-bounded.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { openSubscription } from './open-subscription.ts';
 import { untilDrained } from './patience.ts';
 import { streamPub } from './pub-frame.ts';
-import { CHANNELS_MAX, PROGRESS_BACKLOG_BYTES_MAX, type LiveDeps } from './socket.ts';
+import { CHANNELS_MAX, LOST, PROGRESS_BACKLOG_BYTES_MAX, type LiveDeps } from './socket.ts';
 import type { Line, LiveLimits, Subscription } from './subscription.ts';
 
 /** Each is a connection, and up to 4 MiB of a reader that is slow. */
 const STREAMS_MAX = 1_000;
+/** Each may ask the database: once for all streams of one sign-in. */
+const RECHECKED_AT_ONCE = 4;
 /** Proxies cut what is silent for a minute; many for half of one. */
 const HEARTBEAT_MS = 15_000;
 /** A reader that was let go may take what was written in this time. */
@@ -20,10 +24,12 @@ const RETRY_MS_FIRST = 1_000;
 const RETRY_MS_STEP = 100;
 const RETRY_STEPS = 40;
 
-interface Stream { letGo(code: string, detail: string): void; beat(): void }
+interface Stream { letGo(code: string, detail: string): void; beat(): void; readonly principal: Principal }
 
 export interface EventStreams {
   readonly routes: Router;
+  /** Lets go of who may not be here any more. */
+  recheck(): Promise<void>;
   /** Tells every reader to come back, and takes no new ones. */
   stop(): void;
 }
@@ -40,6 +46,11 @@ export function createEventStreams(deps: LiveDeps): EventStreams {
 
   return {
     routes,
+    async recheck() {
+      await mapBounded([...streams], RECHECKED_AT_ONCE, async (stream) => {
+        if (await stillSees(deps.access, stream.principal, 'GET /v1/live') !== 'yes') stream.letGo('not-authenticated', 'What you signed in with is over, or not enough any more.');
+      });
+    },
     stop() {
       isStopping = true;
       clearInterval(beating);
@@ -51,12 +62,12 @@ export function createEventStreams(deps: LiveDeps): EventStreams {
     const channels = channelsOf(request);
     if (isStopping || streams.size >= STREAMS_MAX) throw new Problem(503, 'too-many-streams', `This engine serves ${STREAMS_MAX} live streams at a time, and none while it stops. Ask again; or use the WebSocket at this address.`, { retryAfterS: 5 });
     if (request.method === 'HEAD') { writeHead(response); response.end(); return; }
-    const stream = createStream(response, { limits: deps.limits, retryMs: () => RETRY_MS_FIRST + RETRY_MS_STEP * (letGoSoFar++ % RETRY_STEPS) });
+    const stream = createStream(response, { principal: mustBeKnown(response), limits: deps.limits, retryMs: () => RETRY_MS_FIRST + RETRY_MS_STEP * (letGoSoFar++ % RETRY_STEPS) });
     streams.add(stream);
     response.once('close', () => { streams.delete(stream); stream.end(); });
     try {
-      const opened = await openSubscription(deps, { channels, since: sinceOf(request), line: stream.line });
-      if (opened.kind === 'refused') throw new Problem(400, opened.code, opened.detail);
+      const opened = await openSubscription(deps, { channels, since: sinceOf(request), line: stream.line, principal: stream.principal });
+      if (opened.kind === 'refused') throw opened.problem;
       writeHead(response);
       stream.begin(opened.subscription, { channels, recovered: opened.recovered });
     } catch (error) {
@@ -71,7 +82,7 @@ export function createEventStreams(deps: LiveDeps): EventStreams {
 }
 
 /** One reader. Its events are the frames of one subscription. */
-function createStream(response: Response, { limits, retryMs }: { limits: LiveLimits; retryMs(): number }) {
+function createStream(response: Response, { principal, limits, retryMs }: { principal: Principal; limits: LiveLimits; retryMs(): number }) {
   const closing = new AbortController();
   let subscription: Subscription | undefined;
   let isCorked = false;
@@ -86,6 +97,7 @@ function createStream(response: Response, { limits, retryMs }: { limits: LiveLim
     progress(channels, progress) {
       if (response.writableLength <= PROGRESS_BACKLOG_BYTES_MAX) write(eventOf('progress', { channels, progress }));
     },
+    lost: (channel) => letGo(LOST.code, `${channel}: ${LOST.detail}`),
     isBehind: () => response.writableLength > limits.behindBytes && !closing.signal.aborted,
     async drained() {
       if (!(await untilDrained(response))) letGo('too-slow', 'You read slower than facts come. Go on after this position.');
@@ -93,7 +105,7 @@ function createStream(response: Response, { limits, retryMs }: { limits: LiveLim
   };
 
   return {
-    line, letGo, end,
+    line, letGo, end, principal,
     begin(opened: Subscription, { channels, recovered }: { channels: readonly string[]; recovered: boolean }): void {
       subscription = opened;
       if (closing.signal.aborted) { opened.end(); return; }

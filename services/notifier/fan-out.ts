@@ -7,6 +7,7 @@ import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { createProjectMembers, type ProjectMembers } from './project-members.ts';
 import { createFrames, toldFact, type Frames, type ToldFact } from './pub-frame.ts';
 import { createRecentFacts, type RecentFacts } from './recent-facts.ts';
+import { createRights, type Rights } from './rights.ts';
 
 /** Somebody live: what comes on its channels is handed to it, in order. */
 export interface Listener {
@@ -19,6 +20,7 @@ export interface Listener {
 export interface FanOut {
   readonly recent: RecentFacts;
   readonly members: ProjectMembers;
+  readonly rights: Rights;
   /** Facts that became readable, in the log's order. Call it again only when it has resolved. */
   tell(facts: readonly Recorded[], signal: AbortSignal): Promise<void>;
   progress(progress: Progress): void;
@@ -30,6 +32,8 @@ export interface FanOut {
 
 export interface FanOutDeps {
   readonly store: Pick<ReadStore, 'members'>;
+  /** Of the database itself: rights are no older than what is told. */
+  readonly rightsOf: ReadStore['rightsOf'];
   readonly projected: PositionSignal;
   readonly epoch: string;
   /** Lets others of this process have a turn. */
@@ -43,15 +47,18 @@ const DELIVERIES_A_TURN = 1_000;
 /** Hands every fact to those who listen to a channel that it belongs to, and keeps the last of them for who comes back. */
 export function createFanOut(deps: FanOutDeps, { from, recentMax }: { from: Position; recentMax?: number }): FanOut {
   const members = createProjectMembers(deps);
+  const rights = createRights({ rightsOf: deps.rightsOf, projectsOf: members.projectsOf });
   const recent = createRecentFacts({ from, factsMax: recentMax });
   const listeners = new Map<string, Set<Listener>>();
   const channelsWith = (key: string) => ['all', `codebase:${key}`, `project:${key}`, ...[...members.projectsOf(key)].map((project) => `project:${project}`)];
 
   return {
-    recent, members,
+    recent, members, rights,
 
     async tell(facts, signal) {
       await lookAtMembers(facts, signal);
+      // The tables have these facts already: nothing behind a right that was taken is told to who had it.
+      if (rights.areChangedBy(facts)) await untilAnswered(rights.look, signal);
       if (signal.aborted) return;
       let deliveries = 0;
       for (const one of facts) {
@@ -99,15 +106,17 @@ export function createFanOut(deps: FanOutDeps, { from, recentMax }: { from: Posi
    */
   async function lookAtMembers(facts: readonly Recorded[], signal: AbortSignal): Promise<void> {
     const changed = new Set(facts.filter(({ stream, key }) => stream.startsWith('project-') && members.isHeld(key)).map(({ key }) => key));
-    for (const project of changed) {
-      while (!signal.aborted) {
-        try {
-          await members.refresh(project);
-          break;
-        } catch (error) {
-          if (!(error instanceof Unavailable)) throw error;
-          await deps.projected.next(LOOK_AGAIN_MS, signal);
-        }
+    for (const project of changed) await untilAnswered(() => members.refresh(project), signal);
+  }
+
+  async function untilAnswered(look: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await look();
+        return;
+      } catch (error) {
+        if (!(error instanceof Unavailable)) throw error;
+        await deps.projected.next(LOOK_AGAIN_MS, signal);
       }
     }
   }

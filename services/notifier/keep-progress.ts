@@ -15,7 +15,7 @@ export function createProgressKeeper({ query, now }: { query: Query; now(): Date
     /** Whether it was kept: what comes sooner than that after the last is passed over. */
     keep(progress: Progress): boolean {
       const at = now().getTime();
-      if (at - (lastWrite.get(progress.syncId) ?? 0) < WRITE_EVERY_MS) return false;
+      if (Math.abs(at - (lastWrite.get(progress.syncId) ?? 0)) < WRITE_EVERY_MS) return false;
       lastWrite.set(progress.syncId, at);
       ignore(query(
         `insert into sync_progress (sync_id, progress) values ($1, $2) on conflict (sync_id) do update set progress = excluded.progress, told_at = now()`,

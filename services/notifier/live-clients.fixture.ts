@@ -3,6 +3,7 @@ import { createParser } from 'eventsource-parser';
 import type { Request, Response } from 'express';
 import type { WebSocket } from 'ws';
 import type { ServerFrame, StreamEvents } from '#schemas/live/frames.ts';
+import type { Principal } from '#shared/runtime/access.ts';
 import type { EventStreams } from './event-stream.ts';
 import { serveSocket, type LiveDeps, type LiveSocket, type Wire } from './socket.ts';
 
@@ -37,6 +38,9 @@ function createPipe() {
 }
 export type Pipe = ReturnType<typeof createPipe>;
 
+/** As `identify` has found, before a request comes here. */
+const KNOWN: Principal = { actor: { kind: 'token', id: 'first-token' }, isSystemAdmin: true, scope: 'admin', credential: { kind: 'engine-token' } };
+
 /** Text of whole unmasked frames, as a client's parser reads them. */
 export function textsOf(bytes: Buffer): string[] {
   const texts: string[] = [];
@@ -51,7 +55,7 @@ export function textsOf(bytes: Buffer): string[] {
 }
 
 /** A socket of a client that reads as the test says. */
-export function openSocket(deps: LiveDeps, { isKnown = true, onFrame, onClose }: { isKnown?: boolean; onFrame(frame: ServerFrame): void; onClose(code: number, reason: string): void }) {
+export function openSocket(deps: LiveDeps, { isKnown = true, principal = KNOWN, onFrame, onClose }: { isKnown?: boolean; principal?: Principal | undefined; onFrame(frame: ServerFrame): void; onClose(code: number, reason: string): void }) {
   const pipe = createPipe();
   const wire = Object.assign(pipe, {
     write: (bytes: Buffer) => { pipe.put(bytes.length, () => { for (const text of textsOf(bytes)) onFrame(JSON.parse(text) as ServerFrame); }); return false; },
@@ -68,7 +72,7 @@ export function openSocket(deps: LiveDeps, { isKnown = true, onFrame, onClose }:
     },
   });
   Object.defineProperty(socket, 'bufferedAmount', { get: () => pipe.length });
-  const served: LiveSocket = serveSocket(deps, { socket: socket as unknown as WebSocket, wire, isKnown });
+  const served: LiveSocket = serveSocket(deps, { socket: socket as unknown as WebSocket, wire, principal: isKnown ? principal : undefined });
   const cut = () => { if (pipe.isCut) return; pipe.cut(); socket.readyState = 3; socket.emit('close'); };
   return { pipe, served, cut, say: (frame: unknown) => void socket.emit('message', Buffer.from(typeof frame === 'string' ? frame : JSON.stringify(frame))) };
 }
@@ -76,12 +80,12 @@ export function openSocket(deps: LiveDeps, { isKnown = true, onFrame, onClose }:
 export interface StreamEvent<Name extends keyof StreamEvents = keyof StreamEvents> { readonly name: Name; readonly id: string | undefined; readonly data: StreamEvents[Name] }
 
 /** A reader of server-sent events that reads as the test says. */
-export function openStream(streams: EventStreams, query: { channels: readonly string[]; since?: string | undefined; lastEventId?: string | undefined }, { onEvent, onRetry = () => {}, onEnd }: { onEvent(event: StreamEvent): void; onRetry?(ms: number): void; onEnd(problem: unknown): void }) {
+export function openStream(streams: EventStreams, query: { channels: readonly string[]; since?: string | undefined; lastEventId?: string | undefined; principal?: Principal | undefined }, { onEvent, onRetry = () => {}, onEnd }: { onEvent(event: StreamEvent): void; onRetry?(ms: number): void; onEnd(problem: unknown): void }) {
   const pipe = createPipe();
   const parser = createParser({ onEvent: ({ event, id, data }) => onEvent({ name: event as keyof StreamEvents, id, data: JSON.parse(data) as never }), onRetry });
   const headers: Record<string, string> = {};
   const response = Object.assign(pipe, {
-    locals: {}, headersSent: false, writableEnded: false, destroyed: false,
+    locals: { principal: query.principal ?? KNOWN }, headersSent: false, writableEnded: false, destroyed: false,
     writeHead: (_status: number, given: Record<string, string>) => { response.headersSent = true; Object.assign(headers, given); },
     flushHeaders: () => {}, cork: () => {}, uncork: () => {}, setHeader: () => {}, getHeader: () => undefined,
     write: (text: Buffer | string) => { const string = text.toString(); pipe.put(string.length, () => parser.feed(string)); return false; },

@@ -6,12 +6,14 @@ const SEEDS = Number(process.env['SEEDS'] ?? 300);
 const MINUTES_MAX = 30;
 
 const codebase = fc.nat(2);
-const client = fc.nat(3);
+const client = fc.nat(6);
 const few = fc.integer({ min: 1, max: 4 });
 const count = fc.oneof({ weight: 9, arbitrary: few }, { weight: 1, arbitrary: fc.integer({ min: 20, max: 60 }) });
 const step = (isOtherEpoch: fc.Arbitrary<boolean>): fc.Arbitrary<Step> => fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('append' as const), codebase, count }) },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('member' as const), codebase, isMember: fc.boolean(), isAtOnce: fc.boolean() }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('right' as const), what: fc.nat(3), may: fc.boolean(), isAtOnce: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('look' as const) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('project' as const), count }) },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('turn' as const), count: few }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom('connect' as const, 'drop' as const), client }) },
@@ -33,7 +35,7 @@ test.each([
   ['only what is beyond the cap is lost', true, false],
   ['only another log is a reason to lose something', false, true],
   ['the cap and another log are the only reasons', true, true],
-])('whatever happens to the links, the notifier and the memberships, what clients of both protocols get is the log: %s', async (_what, hasTrims, hasEpochs) => {
+])('whatever happens to the links, the notifier, the memberships and the rights, what clients of both protocols get is the log: %s', async (_what, hasTrims, hasEpochs) => {
   await fc.assert(fc.asyncProperty(world(hasTrims, hasEpochs), async ({ steps, ...options }) => {
     const { bench, tolds, play, settle, end } = createLiveWorld(options);
     await settle();

@@ -3,8 +3,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BEGINNING, type CodebaseId, type Position, type StreamName } from '#schemas/brand.ts';
 import type { Appendable, Recorded } from '#shared/log/event-log.ts';
 import { createMemoryEventLog } from '#shared/log/memory-event-log.ts';
-import type { IndexedFact } from '#shared/read-store/read-store.ts';
-import { createTokenAccess } from '#shared/runtime/access.ts';
+import type { IndexedFact, RightsAsked, RightsFound } from '#shared/read-store/read-store.ts';
+import { createTokenAccess, type Principal } from '#shared/runtime/access.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
 import type { PositionSignal } from '#shared/runtime/position-signal.ts';
@@ -19,7 +19,15 @@ export const KEY_B = 'bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb';
 export const KEY_C = 'cccccccc-cccc-4ccc-8ccc-cccccccccccc';
 export const PROJECT = 'dddddddd-dddd-4ddd-8ddd-dddddddddddd';
 
+/** Who is no system admin, and may hear what `setReads` and `setPerson` say. */
+export const ANN: Principal = { actor: { kind: 'user', id: 'ann' }, isSystemAdmin: false, scope: 'read', credential: { kind: 'personal-token', id: 'anns' } };
+
 export interface Membership { readonly position: Position; readonly codebase: string; readonly isMember: boolean }
+
+function annsOf({ user, codebases, projects }: RightsAsked, may: (what: string) => boolean): RightsFound {
+  if (user !== ANN.actor.id) return { codebases: new Set(), projects: new Set() };
+  return { codebases: new Set([...codebases, ...(projects.includes(PROJECT) ? [KEY_A, KEY_B, KEY_C] : [])].filter(may)), projects: new Set(projects.filter(may)) };
+}
 
 /** A log, and the read tables behind it, which show what the projector has folded: up to `visible`. */
 export function createNotifierBench({ limits = LIMITS, recentMax }: { limits?: LiveLimits; recentMax?: number } = {}) {
@@ -28,7 +36,8 @@ export function createNotifierBench({ limits = LIMITS, recentMax }: { limits?: L
   const memberships: Membership[] = [];
   // Time is turns here: who waits for the tables looks again at the next.
   const projected: PositionSignal = { tell: () => {}, next: async () => { await nextTurn(); } };
-  let projectStream = 0;
+  const rights: { readonly position: Position; readonly what: string; readonly may: boolean }[] = [];
+  const revisions = new Map<StreamName, number>();
   let visible: Position = BEGINNING;
   const record = async (stream: StreamName, expected: 'noStream' | number, fact: Appendable) => {
     const outcome = await log.append(stream, expected, [fact]);
@@ -37,11 +46,17 @@ export function createNotifierBench({ limits = LIMITS, recentMax }: { limits?: L
     all.push(recorded as Recorded);
     return recorded as Recorded;
   };
+  const recordNext = async (stream: StreamName, type: string, key: string, data: object) => {
+    const revision = revisions.get(stream);
+    revisions.set(stream, (revision ?? -1) + 1);
+    return record(stream, revision ?? 'noStream', { id: randomUUID(), type, schemaVersion: 1, key, ...envelope, time: new Date(0).toISOString(), data } as unknown as Appendable);
+  };
+  const setRight = (what: string, may: boolean, recording: Promise<Recorded>) => recording.then((recorded) => { rights.push({ position: recorded.position, what, may }); return recorded; });
   const envelope = { actor: { kind: 'worker', id: 'w' }, correlationId: 'x', causationId: null, time: new Date(0) } as const;
   const readable = (after: Position, limit: number, isWanted: (key: string) => boolean): IndexedFact[] => all.filter((fact) => fact.position > after && fact.position <= visible && isWanted(fact.key)).slice(0, limit);
 
   const bench = {
-    log, all, projected, memberships, epoch: 'an epoch',
+    log, all, projected, memberships, rights, epoch: 'an epoch',
     /** How many pages of the index were read. */
     pagesRead: 0,
     /** Awaited by every look at the tables: what a test lets happen there. */
@@ -49,11 +64,23 @@ export function createNotifierBench({ limits = LIMITS, recentMax }: { limits?: L
     append: (key: string) => record(`codebase-${randomUUID()}` as StreamName, 'noStream', newFact({ type: 'hook.refused', key, ...envelope, data: { codebaseId: key as never, sourceId: KEY_A as never, reason: 'r' } })),
     /** A fact of the project that says who is in it. */
     async setMember(codebase: string, isMember: boolean): Promise<Recorded> {
-      const fact = { id: randomUUID(), type: 'project.changed-here', schemaVersion: 1, key: PROJECT, ...envelope, time: new Date(0).toISOString(), data: { codebase, isMember } } as unknown as Appendable;
-      const recorded = await record(`project-${PROJECT}` as StreamName, projectStream === 0 ? 'noStream' : projectStream - 1, fact);
-      projectStream += 1;
+      const recorded = await recordNext(`project-${PROJECT}` as StreamName, 'project.changed-here', PROJECT, { codebaseId: codebase, isMember });
       memberships.push({ position: recorded.position, codebase, isMember });
       return recorded;
+    },
+    /** That GitLab lets Ann read a codebase, or no longer. */
+    setReads: (codebase: string, may: boolean) => setRight(codebase, may, recordNext(`readers-${codebase}` as StreamName, 'codebase.readers-observed', codebase, { may })),
+    /** That Ann is in the project, or no longer. */
+    setPerson: (may: boolean) => setRight(PROJECT, may, recordNext(`project-${PROJECT}` as StreamName, 'project.member-changed-here', PROJECT, { userId: ANN.actor.id })),
+    mayAt: (what: string, position: Position) => rights.filter((one) => one.what === what && one.position <= position).at(-1)?.may ?? false,
+    /** How often rights were looked up, however many were asked about at once. */
+    rightsLooks: 0,
+    async rightsOf(asked: readonly RightsAsked[]) {
+      bench.rightsLooks += 1;
+      await bench.pause();
+      const found = new Map(asked.map((one) => [one.user, annsOf(one, (what) => bench.mayAt(what, visible))]));
+      await bench.pause();
+      return found;
     },
     /** Folds so many facts more; all when not said. */
     project(count = Infinity) {
@@ -93,8 +120,8 @@ export function createNotifierBench({ limits = LIMITS, recentMax }: { limits?: L
     startNotifier() {
       const { epoch } = bench;
       const stopping = new AbortController();
-      const fanOut = createFanOut({ store: bench.store, projected, epoch, yieldTurn: async () => { await nextTurn(); } }, { from: visible, ...(recentMax === undefined ? {} : { recentMax }) });
-      const live: LiveDeps = { log, store: bench.store, projected, fanOut, epoch, turns: createTurns(2), limits, access: createTokenAccess('secret'), logger: createLogger('silent') };
+      const fanOut = createFanOut({ store: bench.store, rightsOf: (asked) => bench.rightsOf(asked), projected, epoch, yieldTurn: async () => { await nextTurn(); } }, { from: visible, ...(recentMax === undefined ? {} : { recentMax }) });
+      const live: LiveDeps = { log, store: bench.store, projected, fanOut, epoch, turns: createTurns(2), limits, access: { ...createTokenAccess('secret'), recheck: async (shown) => (shown.credential.kind === 'engine-token' ? createTokenAccess('secret').recheck(shown) : ANN) }, logger: createLogger('silent') };
       let told = visible;
       const following = followTail({ log, store: bench.store, projected }, {
         after: visible, signal: stopping.signal,

@@ -1,4 +1,5 @@
 import { positionOutside } from '#schemas/positions.ts';
+import { WHO_READS_STREAMS } from '#shared/read-store/readable.ts';
 import type { Recorded } from '#shared/log/event-log.ts';
 import type { Position } from '#schemas/brand.ts';
 
@@ -8,13 +9,18 @@ export interface ToldFact {
   /** As clients see it. */
   readonly outside: string;
   readonly key: string;
+  /** Of a project's fact that names a codebase: it is told to who reads that too. */
+  readonly codebase: string | undefined;
+  /** Who reads a codebase is told to system admins alone. */
+  readonly isForReaders: boolean;
   /** What every frame of it ends with. */
   readonly rest: string;
 }
 
 export function toldFact(epoch: string, fact: Recorded): ToldFact {
-  const { type, id, time, key, data } = fact;
-  return { position: fact.position, outside: positionOutside(epoch, fact.position), key, rest: `,${JSON.stringify({ type, id, time, key, data }).slice(1)}` };
+  const { type, id, time, key, traceparent, data } = fact;
+  const codebase = fact.stream.startsWith('project-') ? (data as { readonly codebaseId?: string }).codebaseId : undefined;
+  return { position: fact.position, outside: positionOutside(epoch, fact.position), key, codebase, isForReaders: !fact.stream.startsWith(WHO_READS_STREAMS), rest: `,${JSON.stringify({ type, id, time, key, traceparent, data }).slice(1)}` };
 }
 
 /** `channel` is JSON: the one of a socket, or the list of a stream. `previous` is the position told before. */

@@ -6,11 +6,14 @@ import type { Bus } from '#shared/bus/bus.ts';
 import type { EventLog, Recorded } from '#shared/log/event-log.ts';
 import type { Query } from '#shared/postgres/query.ts';
 import type { ReadStore } from '#shared/read-store/read-store.ts';
-import { bearerOf, type Access } from '#shared/runtime/access.ts';
+import { callerOf, type Access, type Principal } from '#shared/runtime/access.ts';
 import type { HttpDoor } from '#shared/runtime/http-door.ts';
+import { mapBounded } from '#shared/runtime/map-bounded.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { PositionSignal } from '#shared/runtime/position-signal.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
+import type { Tracing } from '#shared/runtime/tracing.ts';
+import { tookStep } from '#shared/runtime/trail.ts';
 import { createEventStreams } from './event-stream.ts';
 import { createFanOut } from './fan-out.ts';
 import { serveFollowers, type FollowerDeps } from './followers/serve-followers.ts';
@@ -23,11 +26,14 @@ import { createTurns } from './turns.ts';
 export interface NotifierDeps extends Omit<FollowerDeps, 'epoch' | 'store' | 'door'> {
   readonly log: Pick<EventLog, 'subscribe' | 'readStream' | 'epoch' | 'head'>;
   readonly store: Pick<ReadStore, 'facts' | 'factsOf' | 'members' | 'position'>;
+  /** Of the database itself. */
+  readonly rightsOf: ReadStore['rightsOf'];
   readonly query: Query;
   readonly bus: Pick<Bus, 'onProgress'>;
   readonly projected: PositionSignal;
   readonly door: HttpDoor;
   readonly access: Access;
+  readonly tracing: Pick<Tracing, 'inSpans'>;
   readonly logger: Logger;
   now(): Date;
 }
@@ -38,6 +44,10 @@ const FRAME_BYTES_MAX = 64 * 1_024;
 const SOCKETS_MAX = 10_000;
 /** Catch-ups that read at once: however many clients come back, the connections to the database are not theirs alone. */
 const CATCH_UPS_AT_ONCE = 2;
+/** With the two seconds that an answer is remembered, less than the five of I7. */
+const RECHECK_EVERY_MS = 2_000;
+/** Each may ask the database: once for all sockets of one sign-in. */
+const RECHECKED_AT_ONCE = 4;
 const ENDS = new Set(['codebase.stored', 'sync.skipped', 'ref.deleted', 'sync.failed']);
 
 /** Tells whoever listens what happened, as soon as it can be read. */
@@ -55,34 +65,50 @@ export async function start(deps: NotifierDeps): Promise<RunningService> {
 
   const followers = serveFollowers({ ...deps, epoch });
 
-  deps.door.onUpgrade('/v1/followers/live', (request, wire, head) => withRoom(wire, () => server.handleUpgrade(request, wire, head, (ws) => {
-    followers.onSocket(ws, request.headers.authorization);
+  deps.door.onUpgrade('/v1/followers/live', (request, wire, head) => admit({ request, wire }, (principal) => server.handleUpgrade(request, wire, head, (ws) => {
+    followers.onSocket(ws, principal);
     const pinging = keepAlive(ws);
     ws.on('close', () => clearInterval(pinging));
   })));
   deps.door.use(streams.routes);
-  deps.door.onUpgrade('/v1/live', (request, wire, head) => withRoom(wire, () => server.handleUpgrade(request, wire, head, (socket) => onSocket(socket, { request, wire }))));
+  deps.door.onUpgrade('/v1/live', (request, wire, head) => admit({ request, wire }, (principal) => server.handleUpgrade(request, wire, head, (socket) => onSocket(socket, { principal, wire }))));
   const following = followTail(deps, { after, signal: stopping.signal, tell });
+  const rechecking = recheckForever();
   const unlisten = deps.bus.onProgress((one) => { if (progress.keep(one)) fanOut.progress(one); });
 
   return { name: 'notifier', stop };
 
-  /** Of both kinds together. */
-  function withRoom(wire: Duplex, take: () => void): void {
-    if (sockets.size + followers.sockets() < SOCKETS_MAX && !stopping.signal.aborted) take();
+  /** Of both kinds together. Who asks by a header is known before the socket is; the others say so in a frame. */
+  async function admit({ request, wire }: { request: IncomingMessage; wire: Duplex }, take: (principal: Principal | undefined) => void): Promise<void> {
+    const found = await callerOf(deps.access, request.headers.authorization).then((principal) => ({ principal }), (error: unknown) => { deps.logger.warn({ error }, 'who asks for a socket cannot be told'); return undefined; });
+    if (found !== undefined && sockets.size + followers.sockets() < SOCKETS_MAX && !stopping.signal.aborted) take(found.principal);
     else wire.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n\r\n');
   }
 
-  function onSocket(socket: WebSocket, { request, wire }: { request: IncomingMessage; wire: Duplex }): void {
-    const token = bearerOf(request.headers.authorization);
-    const isKnown = token !== undefined && deps.access.actorOf(token) !== undefined;
-    sockets.set(socket, serveSocket(live, { socket, wire, isKnown }));
+  function onSocket(socket: WebSocket, { principal, wire }: { principal: Principal | undefined; wire: Duplex }): void {
+    sockets.set(socket, serveSocket(live, { socket, wire, principal }));
     const pinging = keepAlive(socket);
     socket.on('close', () => { sockets.delete(socket); clearInterval(pinging); });
   }
 
+  /** Who was told off is out of sockets and streams too: their requests are asked each time, these only here. */
+  async function recheckForever(): Promise<void> {
+    for (;;) {
+      await deps.sleep(RECHECK_EVERY_MS, stopping.signal);
+      if (stopping.signal.aborted) return;
+      await Promise.all([mapBounded([...sockets.values()], RECHECKED_AT_ONCE, (one) => one.recheck()), streams.recheck(), followers.recheck(), lookAtRights()]);
+    }
+  }
+
+  /** While nobody can tell what somebody may hear, they may what they might. */
+  async function lookAtRights(): Promise<void> {
+    await fanOut.rights.look().catch((error: unknown) => deps.logger.warn({ error }, 'what listeners may hear cannot be looked up'));
+  }
+
   async function tell(facts: readonly Recorded[]): Promise<void> {
-    await fanOut.tell(facts, stopping.signal);
+    await deps.tracing.inSpans('notify', facts, () => fanOut.tell(facts, stopping.signal));
+    const last = facts.at(-1);
+    if (last !== undefined && !stopping.signal.aborted) tookStep(deps.logger, 'told', { position: last.position });
     for (const fact of facts) if (ENDS.has(fact.type)) progress.forget((fact.data as { syncId: SyncId }).syncId);
   }
 
@@ -91,7 +117,7 @@ export async function start(deps: NotifierDeps): Promise<RunningService> {
     unlisten();
     streams.stop();
     for (const socket of sockets.values()) socket.close(CLOSE.restarting, 'the engine is stopping; come back');
-    await Promise.all([following, followers.stop()]);
+    await Promise.all([following, rechecking, followers.stop()]);
   }
 }
 

@@ -1,37 +1,13 @@
 import { jest } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import type { ServerFrame } from '#schemas/live/frames.ts';
 import { positionOutside } from '#schemas/positions.ts';
 import type { Progress } from '#shared/bus/bus.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
-import { openSocket } from './live-clients.fixture.ts';
+import { connectClient, cutClients } from './connected-client.fixture.ts';
 import { createNotifierBench, KEY_A, KEY_B, PROJECT } from './notifier-bench.fixture.ts';
 import { LIMITS } from './subscription.ts';
 
-
-type Of<Op extends ServerFrame['op']> = Extract<ServerFrame, { op: Op }>;
-
-const stops: (() => Promise<void>)[] = [];
-afterEach(async () => { for (const stop of stops.splice(0)) await stop(); });
-
-/** One client: what it was sent, and how it was let go. It reads at once, unless the test holds it back. */
-function connectClient({ isKnown = true, bench = createNotifierBench() } = {}) {
-  const frames: ServerFrame[] = [];
-  const closed: { code: number; reason: string }[] = [];
-  const notifier = bench.startNotifier();
-  const opened = openSocket(notifier.live, { isKnown, onFrame: (frame) => frames.push(frame), onClose: (code, reason) => closed.push({ code, reason }) });
-  const client = {
-    bench, notifier, frames, closed, isReading: true, say: opened.say, cut: opened.cut, pipe: opened.pipe,
-    ofOp: <Op extends ServerFrame['op']>(op: Op) => frames.filter((frame) => frame.op === op) as Of<Op>[],
-    until: async (isSo: () => boolean) => {
-      for (let turn = 0; turn < 5_000 && !isSo(); turn += 1) { if (client.isReading) opened.pipe.read(); await new Promise(setImmediate); }
-      expect(isSo()).toBe(true);
-    },
-  };
-  stops.push(async () => { opened.cut(); await notifier.stop(); });
-  opened.pipe.read();
-  return client;
-}
+afterEach(cutClients);
 
 describe('connecting', () => {
   test('with a known token in the header is greeted at once, with the limits', () => {
@@ -51,6 +27,35 @@ describe('connecting', () => {
     await client.until(() => client.closed.length === 1);
     expect(client.closed[0]?.code).toBe(4_501);
     expect(client.frames).toEqual([]);
+  });
+
+  test('stays as long as what was shown is good, and while nobody can tell; then is let go', async () => {
+    const client = connectClient();
+    const { access } = client.notifier.live;
+    const known = access.recheck;
+    await client.recheck();
+    access.recheck = async () => { throw new Error('the database is away'); };
+    await client.recheck();
+    expect(client.closed).toEqual([]);
+    access.recheck = async () => undefined;
+    await client.recheck();
+    await client.until(() => client.closed.length === 1);
+    const other = connectClient();
+    other.notifier.live.access.recheck = async (principal) => ({ ...(await known(principal))!, isSystemAdmin: false });
+    await other.recheck();
+    await other.until(() => other.closed.length === 1);
+    expect([client, other].map(({ closed }) => closed[0]?.code)).toEqual([4_501, 4_503]);
+  });
+
+  test('as somebody else, behind what was subscribed, is let go: nothing goes on under a token that nobody looks at any more', async () => {
+    const client = connectClient();
+    client.say({ op: 'connect', v: 1, token: 'secret' });
+    client.say({ op: 'subscribe', ch: 'all' });
+    await client.until(() => client.ofOp('subscribed').length === 1);
+    expect(client.closed).toEqual([]);
+    client.say({ op: 'connect', v: 1, token: 'secret' });
+    await client.until(() => client.closed.length === 1);
+    expect(client.closed[0]?.code).toBe(4_502);
   });
 
   test('and asking for something before that is let go', async () => {

@@ -3,14 +3,13 @@ import { positionOutside } from '#schemas/positions.ts';
 import type { Progress } from '#shared/bus/bus.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
 import type { ReadStore } from '#shared/read-store/read-store.ts';
-import { mapBounded } from '#shared/runtime/map-bounded.ts';
 import type { PositionSignal } from '#shared/runtime/position-signal.ts';
 import type { FanOut, Listener } from './fan-out.ts';
-import { createFrames, toldFact, type Frames, type ToldFact } from './pub-frame.ts';
+import type { Hearing } from './rights.ts';
+import { createFrames, type Frames, type ToldFact } from './pub-frame.ts';
+import { readMissed } from './read-missed.ts';
 import type { Turns } from './turns.ts';
 
-/** Appends use the same connections: with two pages at once, half of them stay free. */
-const READS_AT_ONCE = 2;
 /** When the tables go back (they are being built again), there is nothing to read for a while. */
 const LOOK_AGAIN_MS = 200;
 
@@ -18,6 +17,8 @@ const LOOK_AGAIN_MS = 200;
 export interface Line {
   pub(fact: ToldFact, told: { channels: readonly string[]; previous: string; frames: Frames }): void;
   progress(channels: readonly string[], progress: Progress): void;
+  /** Nothing comes any more: this channel may no longer be listened to. Never before the catch-up begins. */
+  lost(channel: string): void;
   /** Whether a catch-up should wait for the reader. */
   isBehind(): boolean;
   /** Resolves when the reader has caught up with what was written, or was let go. */
@@ -57,20 +58,29 @@ export interface Subscription {
   end(): void;
 }
 
-/** The projects among the channels must be held (`open-subscription.ts`), and are released at the end. */
-export function createSubscription(deps: SubscriptionDeps, { channels, since, line }: { channels: readonly string[]; since: Position; line: Line }): Subscription {
+/**
+ * The projects among the channels must be held (`open-subscription.ts`), and are released at the end, as what may be heard is.
+ * @param hearing of who is no system admin; without one, everything is told
+ */
+export function createSubscription(deps: SubscriptionDeps, { channels, since, line, hearing }: { channels: readonly string[]; since: Position; line: Line; hearing: Hearing | undefined }): Subscription {
   const { fanOut } = deps;
   const projects = channels.filter((channel) => channel.startsWith('project:')).map((channel) => channel.slice('project:'.length));
   let told = positionOutside(deps.epoch, since);
   /** Nothing at or before this is to be told any more. */
   let reached = since;
+  let hasBegun = false;
   let hasEnded = false;
 
-  const listener: Listener = { channels, take, progress: line.progress };
+  const listener: Listener = {
+    channels, take,
+    progress(own, progress) { if (hearing === undefined || hearing.mayHearOf(progress.codebaseId)) line.progress(own, progress); },
+  };
+  hearing?.onLost(() => { end(); if (hasBegun) tellLost(); });
 
   /** The one way out: catching up, recent facts and live ones may all bring the same fact; the position decides. */
   function take(fact: ToldFact, frames: Frames): void {
     if (hasEnded || fact.position <= reached) return;
+    if (hearing?.mayHear(fact) === false) return;
     const own = channels.length === 1 ? channels : fanOut.channelsOf(channels, fact.key);
     // Who was in a project may have left it since.
     if (own.length === 0) return;
@@ -81,7 +91,7 @@ export function createSubscription(deps: SubscriptionDeps, { channels, since, li
   }
 
   function pass(fact: ToldFact): void {
-    if (fanOut.channelsOf(channels, fact.key).length > 0) take(fact, createFrames(fact));
+    if (hearing?.mayHear(fact) !== false && fanOut.channelsOf(channels, fact.key).length > 0) take(fact, createFrames(fact));
     else if (fact.position > reached) reached = fact.position;
   }
 
@@ -89,25 +99,35 @@ export function createSubscription(deps: SubscriptionDeps, { channels, since, li
     position: () => told,
 
     async catchUp(signal) {
+      hasBegun = true;
+      tellLost();
       while (!signal.aborted && !hasEnded) {
         const recent = fanOut.recent.after(reached);
         if (recent === undefined) await tellPage(signal);
         else if (replay(recent)) {
           // Nothing was awaited since the recent facts were looked at: no fact slips between.
-          fanOut.listen(listener);
+          if (!hasEnded) fanOut.listen(listener);
           return;
         }
         if (line.isBehind()) await line.drained();
       }
     },
 
-    end() {
-      if (hasEnded) return;
-      hasEnded = true;
-      fanOut.leave(listener);
-      for (const project of projects) fanOut.members.release(project);
-    },
+    end,
   };
+
+  function end(): void {
+    if (hasEnded) return;
+    hasEnded = true;
+    fanOut.leave(listener);
+    hearing?.release();
+    for (const project of projects) fanOut.members.release(project);
+  }
+
+  function tellLost(): void {
+    const channel = hearing?.refused();
+    if (channel !== undefined) line.lost(channel);
+  }
 
   /** True when all of them were told. */
   function replay(recent: readonly ToldFact[]): boolean {
@@ -120,7 +140,9 @@ export function createSubscription(deps: SubscriptionDeps, { channels, since, li
 
   async function tellPage(signal: AbortSignal): Promise<void> {
     // A turn is for reading only: who is slow to take what was read keeps nobody waiting.
-    const { facts, isLast, upTo } = await deps.turns.take(readPage);
+    const { facts, isLast, upTo } = await deps.turns.take(() => readMissed(deps, { channels, hearing, after: reached }));
+    // Judged when it is made: the tables may be ahead of what was told live, and of what was taken since.
+    if (hearing !== undefined) await fanOut.rights.look();
     for (const fact of facts) {
       if (line.isBehind()) await line.drained();
       pass(fact);
@@ -128,32 +150,5 @@ export function createSubscription(deps: SubscriptionDeps, { channels, since, li
     if (!isLast) return;
     if (upTo > reached) reached = upTo;
     else if (facts.length === 0) await deps.projected.next(LOOK_AGAIN_MS, signal);
-  }
-
-  async function readPage(): Promise<{ facts: readonly ToldFact[]; isLast: boolean; upTo: Position }> {
-    const { keys, upTo } = await scope();
-    const limit = deps.limits.pageFacts;
-    const found = keys === undefined ? await deps.store.facts({ after: reached, limit }) : await deps.store.factsOf({ keys, after: reached, limit });
-    // Behind that position others may have joined, whose facts were not asked for.
-    const page = found.filter(({ position }) => position <= upTo);
-    const facts = await mapBounded(page, READS_AT_ONCE, async ({ stream, revision, position }) => {
-      const [fact] = await deps.log.readStream(stream, { from: revision, limit: 1 });
-      if (fact === undefined) throw new Error(`the index names revision ${revision} of ${stream} at ${position}, which the log does not have`);
-      return toldFact(deps.epoch, fact);
-    });
-    return { facts, upTo, isLast: page.length < limit };
-  }
-
-  /** Whose facts are to be read (undefined: everybody's), and up to where that is known. */
-  async function scope(): Promise<{ keys: readonly string[] | undefined; upTo: Position }> {
-    if (channels.includes('all') || projects.length === 0) {
-      const upTo = await deps.store.position();
-      return { keys: channels.includes('all') ? undefined : channels.map((channel) => channel.slice('codebase:'.length)), upTo };
-    }
-    const looks = [];
-    for (const project of projects) looks.push(await fanOut.members.refresh(project));
-    const upTo = looks.map(({ position }) => position).reduce((least, position) => (position < least ? position : least));
-    const codebases = channels.filter((channel) => channel.startsWith('codebase:')).map((channel) => channel.slice('codebase:'.length));
-    return { keys: [...new Set([...projects, ...codebases, ...looks.flatMap((look) => look.codebases)])], upTo };
   }
 }

@@ -1,22 +1,17 @@
-import type { PoolClient } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import type { Position } from '#schemas/brand.ts';
-import { parseFact, type Fact } from '#schemas/events/facts.ts';
 import type { Recorded } from '#shared/log/event-log.ts';
-import type { Cell, Key, Row, View } from './view.ts';
-import { codebases } from './views/codebases.ts';
-import { projectCodebases, projects } from './views/projects.ts';
-import { refs, versions } from './views/refs.ts';
-import { sources } from './views/sources.ts';
-import { syncs } from './views/syncs.ts';
+import { foldFacts, indexRow, isAppended, nameOf, readPage, touchedRows, unfoldedRow, type NamedKey, type Rows } from './fold-facts.ts';
+import type { Row, View } from './view.ts';
 
-export const VIEWS: readonly View[] = [sources, codebases, projects, projectCodebases, refs, versions, syncs] as unknown as readonly View[];
+/** Data exceptions, broken constraints, and what is too big for an index: this fact will never fit, while others may. */
+export const isRefusedData = (error: unknown) => /^(22|23|54000)/.test(String((error as { code?: unknown }).code ?? ''));
 
-interface Unfolded { position: string; fact_id: string; key: string; type: string; error: string }
-
-/** Data exceptions and broken constraints: this fact will never fit, while others may. */
-const isRefusedData = (error: unknown) => /^(22|23)/.test(String((error as { code?: unknown }).code ?? ''));
-
-/** A page at once; when the database refuses what is in it, fact by fact, and the refused one is marked instead of folded. */
+/**
+ * A page at once. Should the database refuse what is in it, fact by fact, and the refused one is marked instead of folded. That is
+ * the last net: what tables are known not to take, the fold marks by itself (must-fit.ts). What is caught here alone hangs on
+ * where the log is cut, for a value that is made good within its page never comes to the database.
+ */
 export async function foldOrMark(client: PoolClient, schema: string, page: { facts: readonly Recorded[]; position: Position }): Promise<void> {
   await client.query('savepoint page');
   try {
@@ -31,96 +26,70 @@ export async function foldOrMark(client: PoolClient, schema: string, page: { fac
 }
 
 /**
- * Folds a page of the log in memory and writes what changed, with the position it now stands at. Inside the caller's
- * transaction: tables and position move together or not at all. Folding a page again changes nothing.
+ * Folds a page of the log in memory and writes what changed, with the position it now stands at: one statement that reads and
+ * one that writes, however many tables. Inside the caller's transaction: tables and position move together or not at all.
+ * Folding a page again changes nothing.
  */
 export async function foldPage(client: PoolClient, schema: string, page: { facts: readonly Recorded[]; position: Position }): Promise<void> {
-  const { facts, unfolded } = parsePage(page.facts);
-  for (const view of VIEWS) unfolded.push(...(await foldView(client, schema, { view, facts })));
-  await upsert(client, `${schema}.fact_index`, { key: ['position'], rows: page.facts.map(indexRow) });
-  await upsert(client, `${schema}.unfolded`, { key: ['position'], rows: [...new Map(unfolded.map((row) => [row.position, { ...row }])).values()] });
-  await client.query(`update ${schema}.progress set position = $1`, [page.position]);
+  const { facts, unfolded } = readPage(page.facts);
+  const touched = touchedRows(facts);
+  const stored = await load(client, schema, [...touched].filter(([view]) => !isAppended(view)).map(([view, keys]) => ({ view, keys })));
+  const folded = foldFacts(facts, new Map(Array.from(touched.keys(), (view) => [view, stored.get(view) ?? new Map<string, Row>()])));
+
+  const tables = [...folded.changed].map(([{ table, key }, rows]) => ({ table, key, rows: [...rows.values()] }));
+  await write(client, schema, { tables: [...tables, indexOf(page.facts), marksTable([...unfolded, ...folded.unfolded])], position: page.position });
 }
 
 /** A fact that the tables will not take stands in the index, and is marked. */
 async function markUnfolded(client: PoolClient, schema: string, { fact, position, error }: { fact: Recorded; position: Position; error: unknown }): Promise<void> {
-  await upsert(client, `${schema}.fact_index`, { key: ['position'], rows: [indexRow(fact)] });
-  await upsert(client, `${schema}.unfolded`, { key: ['position'], rows: [{ ...unfoldedRow(fact, error) }] });
-  await client.query(`update ${schema}.progress set position = $1`, [position]);
+  await write(client, schema, { tables: [indexOf([fact]), marksTable([unfoldedRow(fact, error)])], position });
 }
 
-const indexRow = ({ position, key, stream, revision, type, id, correlationId, time }: Recorded): Row =>
-  ({ position, key: storable(key), stream, revision, type: storable(type), fact_id: storable(id), correlation_id: storable(correlationId), time: storable(time) });
+const indexOf = (facts: readonly Recorded[]): TableRows => ({ table: 'fact_index', key: ['position'], rows: facts.map(indexRow) });
 
-/** Postgres keeps no NUL and no half of a surrogate pair; the log does, as JSON. What marks a fact must always fit. */
-const storable = (text: string) => text.replace(/\0|\p{Surrogate}/gu, '\ufffd');
+/** Facts that could not be folded. */
+export const marksTable = (marks: readonly Row[]): TableRows => ({ table: 'unfolded', key: ['position'], rows: marks });
 
-function parsePage(recorded: readonly Recorded[]): { facts: Fact[]; unfolded: Unfolded[] } {
-  const facts: Fact[] = [];
-  const unfolded: Unfolded[] = [];
-  for (const one of recorded) {
-    try {
-      facts.push(parseFact(one));
-    } catch (error) {
-      unfolded.push(unfoldedRow(one, error));
-    }
+/** Rows of a view that are asked for. */
+export interface Wanted { readonly view: View; readonly keys: readonly NamedKey[] }
+
+/** The rows that stand at these keys, by view and name. Undefined of a view that is asked for nothing. */
+export async function load(client: PoolClient | Pool, schema: string, wanted: readonly Wanted[]): Promise<Map<View, Rows>> {
+  const asked = wanted.filter(({ keys }) => keys.length > 0);
+  const found = new Map(asked.map(({ view }) => [view, new Map<string, Row>()]));
+  if (asked.length === 0) return found;
+
+  const values: string[][] = [];
+  const selects = asked.map(({ view, keys }, nth) => {
+    const distinct = [...new Map(keys.map(({ key, name }) => [name, key])).values()];
+    const arrays = view.key.map((_, index) => `$${values.push(distinct.map((key) => key[index] ?? ''))}::text[]`);
+    const names = view.key.map((_, index) => `k${index}`);
+    const columns = view.key.map((column, index) => `t.${column} = wanted.k${index}`);
+    return `select ${nth} as nth, to_json(t) as row from unnest(${arrays.join(', ')}) as wanted(${names.join(', ')}) join ${schema}.${view.table} t on ${columns.join(' and ')}`;
+  });
+  const { rows } = await client.query<{ nth: number; row: Row }>(selects.join(' union all '), values);
+  for (const { nth, row } of rows) {
+    const { view } = asked[nth]!;
+    found.get(view)!.set(nameOf(view.key.map((column) => String(row[column]))), row);
   }
-  return { facts, unfolded };
+  return found;
 }
 
-const unfoldedRow = ({ position, id, key, type }: Recorded | Fact, error: unknown): Unfolded => ({ position, fact_id: storable(id), key: storable(key), type: storable(type), error: storable(String(error)) });
+/** Rows of one table, all of one shape: in their place, or anew. */
+export interface TableRows { readonly table: string; readonly key: readonly string[]; readonly rows: readonly Row[] }
 
-async function foldView(client: PoolClient, schema: string, { view, facts }: { view: View; facts: readonly Fact[] }): Promise<Unfolded[]> {
-  const unfolded: Unfolded[] = [];
-  const touched = facts.map((fact) => ({ fact, keys: keysOf(view, fact, unfolded) })).filter(({ keys }) => keys.length > 0);
-  if (touched.length === 0) return unfolded;
-  const table = `${schema}.${view.table}`;
-  const rows = await load(client, table, { view, keys: touched.flatMap(({ keys }) => keys) });
-  const changed = new Map<string, Row>();
-  for (const { fact, keys } of touched) {
-    for (const key of keys) {
-      try {
-        const name = JSON.stringify(key);
-        const before = rows.get(name);
-        const after = view.fold(before, fact, key);
-        if (after === undefined || after === before) continue;
-        rows.set(name, after);
-        changed.set(name, after);
-      } catch (error) {
-        unfolded.push(unfoldedRow(fact, error));
-      }
-    }
-  }
-  await upsert(client, table, { key: view.key, rows: [...changed.values()] });
-  return unfolded;
+/** Everything at once, and where the model stands now. */
+export async function write(client: PoolClient, schema: string, { tables, position }: { tables: readonly TableRows[]; position: Position }): Promise<void> {
+  const filled = tables.filter(({ rows }) => rows.length > 0);
+  const upserts = filled.map((one, nth) => `write_${nth} as (${upsertOf(schema, one, nth + 2)})`);
+  const together = upserts.length === 0 ? '' : `with ${upserts.join(', ')} `;
+  await client.query(`${together}update ${schema}.progress set position = $1`, [position, ...filled.map(({ rows }) => JSON.stringify(rows))]);
 }
 
-function keysOf(view: View, fact: Fact, unfolded: Unfolded[]): readonly Key[] {
-  try {
-    return view.keysOf(fact);
-  } catch (error) {
-    unfolded.push(unfoldedRow(fact, error));
-    return [];
-  }
-}
-
-async function load(client: PoolClient, table: string, { view, keys }: { view: View; keys: readonly Key[] }): Promise<Map<string, Row>> {
-  const columns = view.key.map((column, index) => `t.${column} = wanted.k${index}`).join(' and ');
-  const arrays = view.key.map((_, index) => `$${index + 1}::text[]`).join(', ');
-  const names = view.key.map((_, index) => `k${index}`).join(', ');
-  const { rows } = await client.query<Record<string, Cell>>(
-    `select t.* from ${table} t join (select distinct * from unnest(${arrays}) as u(${names})) wanted on ${columns}`,
-    view.key.map((_, index) => keys.map((key) => key[index] ?? '')));
-  return new Map(rows.map((row) => [JSON.stringify(view.key.map((column) => String(row[column]))), row]));
-}
-
-async function upsert(client: PoolClient, table: string, { key, rows }: { key: readonly string[]; rows: readonly Row[] }): Promise<void> {
-  const [first] = rows;
-  if (first === undefined) return;
-  const columns = Object.keys(first);
+function upsertOf(schema: string, { table, key, rows }: TableRows, parameter: number): string {
+  const columns = Object.keys(rows[0]!);
   const others = columns.filter((column) => !key.includes(column));
   const update = others.length === 0 ? 'nothing' : `update set ${others.map((column) => `${column} = excluded.${column}`).join(', ')}`;
-  await client.query(
-    `insert into ${table} (${columns.join(', ')}) select ${columns.join(', ')} from json_populate_recordset(null::${table}, $1::json) on conflict (${key.join(', ')}) do ${update}`,
-    [JSON.stringify(rows)]);
+  const list = columns.join(', ');
+  return `insert into ${schema}.${table} (${list}) select ${list} from json_populate_recordset(null::${schema}.${table}, $${parameter}::json) on conflict (${key.join(', ')}) do ${update}`;
 }

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { CodebaseId, FactId, ObjectId, Position, RefName, SourceId, StreamName, SyncId } from '#schemas/brand.ts';
+import type { CodebaseId, FactId, ObjectId, Position, RefName, SourceId, StreamName, SyncId, UserId } from '#schemas/brand.ts';
 import type { Fact, FactType, NewFact } from '#schemas/events/facts.ts';
-import { codebaseIdOf, codebaseStream, commandStream, deliveryStream, sourceStream, syncIdOf, syncStream } from '#schemas/ids.ts';
+import { codebaseIdOf, codebaseStream, commandStream, deliveryStream, peopleStream, readersStream, sourceStream, syncIdOf, syncStream } from '#schemas/ids.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
 
 export interface Sync { readonly id: SyncId; readonly codebase: CodebaseId; readonly ref: RefName; readonly cause: Fact }
@@ -58,8 +58,20 @@ export class History {
   }
 
   /** What people decide, whatever it is: the command's mark is filled in. */
-  decided(stream: string, type: 'source.changed' | 'source.removed' | 'codebase.changed' | 'codebase.archived' | 'codebase.restored' | 'codebase.removed' | 'codebase.deleted' | `project.${'created' | 'renamed' | 'archived' | 'restored' | 'removed' | 'codebase-added' | 'codebase-removed'}`, data: object) {
+  decided(stream: string, type: 'source.changed' | 'source.removed' | 'codebase.changed' | 'codebase.archived' | 'codebase.restored' | 'codebase.removed' | 'codebase.deleted' | `project.${'created' | 'renamed' | 'archived' | 'restored' | 'removed' | 'codebase-added' | 'codebase-removed' | 'member-added' | 'member-changed' | 'member-removed' | 'reading-given' | 'reading-taken'}`, data: object) {
     return this.record(stream as StreamName, type, { key: stream.slice(stream.indexOf('-') + 1), data: { ...data, ...(type === 'codebase.deleted' ? {} : { command: COMMAND }) } as never });
+  }
+
+  readersObserved({ data: { codebaseId, sourceId, gitlabProjectId } }: Fact<'codebase.registered'>, data: Data<'codebase.readers-observed'>) {
+    return this.record(readersStream(codebaseId), 'codebase.readers-observed', { key: codebaseId, data: { codebaseId, sourceId, gitlabProjectId, granted: [], revoked: [], beyondMembers: 'nobody', observedAt: this.now, ...data } });
+  }
+
+  bound(sourceId: SourceId, userId: string, gitlabUserId: number) {
+    return this.record(peopleStream(sourceId), 'user.gitlab-bound', { key: userId, data: { userId: userId as UserId, sourceId, gitlabUserId } });
+  }
+
+  unbound(sourceId: SourceId, userId: string, gitlabUserId: number) {
+    return this.record(peopleStream(sourceId), 'user.gitlab-unbound', { key: userId, data: { userId: userId as UserId, sourceId, gitlabUserId } });
   }
 
   unfollowed(sync: Sync) {
@@ -171,6 +183,12 @@ export function anyHistory(choices: readonly number[]): History {
       default: stepOf(history, { causes, under, choice });
     }
   }
+  // Behind the rest, which stays as it was.
+  for (const [nth, { data: { sourceId, codebaseId: user } }] of registered.entries()) {
+    history.bound(sourceId, user, nth + 1);
+    if (nth % 3 === 1) history.bound(sourceId, user, nth + 100);
+    if (nth % 3 === 2) history.unbound(sourceId, user, nth + 1);
+  }
   return history;
 }
 
@@ -180,13 +198,14 @@ function decideSomething(history: History, registered: readonly Fact<'codebase.r
   history.gitlabHinted();
   const one = registered[Math.floor(choice / 128) % Math.max(1, registered.length)];
   if (one === undefined) return;
+  history.readersObserved(one, { granted: [1 + (choice % 7)], revoked: choice % 3 === 0 ? [1 + (choice % 5)] : [], beyondMembers: choice % 2 === 0 ? 'nobody' : 'everybody' });
   const { codebaseId, sourceId } = one.data;
   const projectId = '5b6f0a8e-55cd-4a8e-9c39-0a3f5d8d1f10';
   const isFirst = !history.facts.some(({ type }) => type === 'project.created');
   if (isFirst) history.decided(`project-${projectId}`, 'project.created', { projectId, name: 'all' });
-  const kinds = ['codebase.changed', 'codebase.archived', 'codebase.restored', 'codebase.removed', 'project.codebase-added', 'project.codebase-removed', 'project.renamed', 'source.changed'] as const;
+  const kinds = ['codebase.changed', 'codebase.archived', 'codebase.restored', 'codebase.removed', 'project.codebase-added', 'project.codebase-removed', 'project.renamed', 'source.changed', 'project.member-added', 'project.member-changed', 'project.member-removed', 'project.reading-given', 'project.reading-taken'] as const;
   const kind = kinds[Math.floor(choice / 16) % kinds.length] ?? 'codebase.changed';
-  if (kind.startsWith('project')) history.decided(`project-${projectId}`, kind, { projectId, codebaseId, name: `name ${choice}` });
+  if (kind.startsWith('project')) history.decided(`project-${projectId}`, kind, { projectId, codebaseId, userId: codebaseId, role: choice % 2 === 0 ? 'admin' : 'member', name: `name ${choice}` });
   else if (kind === 'source.changed') history.decided(`source-${sourceId}`, kind, { sourceId, name: `name ${choice}`, changed: ['name'] });
   else history.decided(`codebase-${codebaseId}`, kind, { codebaseId, followed: { branches: ['main'], tags: [] } });
 }

@@ -10,8 +10,10 @@ import { migrate } from '#shared/postgres/migrate.ts';
 import { createPool } from '#shared/postgres/pool.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { createPositionSignal } from '#shared/runtime/position-signal.ts';
+import { NO_TRACING } from '#shared/runtime/tracing.ts';
 import { freshDatabase, type FreshDatabase } from '#tests/harness/postgres.ts';
-import { foldPage, VIEWS } from './fold-page.ts';
+import { VIEWS } from './fold-facts.ts';
+import { foldPage } from './fold-page.ts';
 import { anyHistory, History } from './history.fixture.ts';
 import { start, type ProjectorDeps } from './service.ts';
 
@@ -66,7 +68,7 @@ async function foldedOneByOne(facts: readonly Recorded[]): Promise<Record<string
 /** Runs as many projectors as there are logs until the tables have everything. */
 async function projected(logs: readonly ProjectorDeps['log'][], last: Position, onPool: pg.Pool = pool): Promise<Record<string, unknown[]>> {
   const signal = createPositionSignal();
-  const deps = { pool: onPool, projected: signal, logger, sleep: async () => void (await sleepFor(1)) };
+  const deps = { pool: onPool, projected: signal, tracing: NO_TRACING, logger, sleep: async () => void (await sleepFor(1)) };
   const services = await Promise.all(logs.map((log) => start({ ...deps, log })));
   const patience = AbortSignal.timeout(20_000);
   while (await position() !== last && !patience.aborted) await signal.next(20, patience);
@@ -203,7 +205,7 @@ test('whoever is told of a position can read it', async () => {
   const seen: [Position, Position][] = [];
   let isLast = () => {};
   const last = new Promise<void>((resolve) => { isLast = resolve; });
-  const service = await start({ log: logOf(facts, [5]), pool, logger, sleep: async () => {}, projected: {
+  const service = await start({ log: logOf(facts, [5]), pool, tracing: NO_TRACING, logger, sleep: async () => {}, projected: {
     next: async () => {}, tell: (told) => { void position().then((at) => { seen.push([told, at]); if (told === facts.at(-1)!.position) isLast(); }); },
   } });
   await last;
@@ -215,7 +217,7 @@ test('a projector that is told to stop while the database is away stops', async 
   const { facts } = anyHistory([1, 2, 3]);
   let tries = 0;
   const away = { query: async () => { tries += 1; throw Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }); } } as unknown as pg.Pool;
-  const service = await start({ log: logOf(facts, [1]), pool: away, logger, projected: createPositionSignal(), sleep: async () => void (await sleepFor(1)) });
+  const service = await start({ log: logOf(facts, [1]), pool: away, tracing: NO_TRACING, logger, projected: createPositionSignal(), sleep: async () => void (await sleepFor(1)) });
   while (tries < 3) await sleepFor(1);
   await service.stop();
 });

@@ -1,9 +1,12 @@
 import type { Pool, PoolClient } from 'pg';
 import { BEGINNING, type Position } from '#schemas/brand.ts';
 import type { Batch, EventLog } from '#shared/log/event-log.ts';
+import { inTransaction } from '#shared/postgres/in-transaction.ts';
 import { asUnavailable } from '#shared/postgres/query.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { PositionSignal } from '#shared/runtime/position-signal.ts';
+import type { Tracing } from '#shared/runtime/tracing.ts';
+import { tookStep } from '#shared/runtime/trail.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { foldOrMark } from './fold-page.ts';
@@ -12,6 +15,7 @@ export interface ProjectorDeps {
   readonly log: Pick<EventLog, 'subscribe'>;
   readonly pool: Pool;
   readonly projected: PositionSignal;
+  readonly tracing: Pick<Tracing, 'inSpans'>;
   readonly logger: Logger;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
@@ -31,7 +35,10 @@ async function project(deps: ProjectorDeps, signal: AbortSignal): Promise<void> 
   if (after === undefined) return;
   for await (const batch of deps.log.subscribe({ after, prefixes: [], signal })) {
     if (batch.facts.length === 0) continue;
-    await untilDone(deps, signal, () => foldBatch(deps.pool, batch));
+    await deps.tracing.inSpans('project', batch.facts, () => untilDone(deps, signal, async () => {
+      await foldBatch(deps.pool, batch);
+      tookStep(deps.logger, 'projected', { position: batch.position });
+    }));
     deps.projected.tell(batch.position);
   }
 }
@@ -43,20 +50,12 @@ async function loadPosition(pool: Pool): Promise<Position> {
   return rows[0]?.position ?? BEGINNING;
 }
 
-async function foldBatch(pool: Pool, batch: Batch): Promise<void> {
-  const client = await pool.connect();
-  try {
-    await client.query('begin');
+function foldBatch(pool: Pool, batch: Batch): Promise<void> {
+  return inTransaction(pool, async (client) => {
     const folded = await foldedUpTo(client);
     const facts = batch.facts.filter((fact) => fact.position > folded);
     if (facts.length > 0) await foldOrMark(client, SCHEMA, { facts, position: batch.position });
-    await client.query('commit');
-    client.release();
-  } catch (error) {
-    // The connection is in an unknown state: it is not given back to the pool.
-    client.release(true);
-    throw error;
-  }
+  });
 }
 
 /** Holds the row until the commit: a second projector on this model waits here, then finds the page folded. */

@@ -119,3 +119,11 @@ test('a client that goes away frees its place, and a stop answers who still wait
   await new Promise((resolve) => { setTimeout(resolve, 150); });
   expect(world.looks).toBe(after);
 });
+
+test('a clock that was set back between the cause and its sync hides nothing of what it brought', async () => {
+  world.model.facts = [{ position: at(4), key: APP, stream: 'command-x' as StreamName, revision: 0, type: 'sync.requested', id: CAUSE, time: time(10), correlationId: 'c' }];
+  fold(5, { versions: [{ ...versionView(5), observedAt: time(1) }], syncs: [syncView(1, { cause: CAUSE, state: 'scanned', endedAt: null })] });
+  expect((await read(`atLeast=${CAUSE}`)).status).toBe(202);
+  fold(6, { syncs: [syncView(1, { cause: CAUSE, state: 'stored' })] });
+  expect((await read(`atLeast=${CAUSE}`)).status).toBe(200);
+});

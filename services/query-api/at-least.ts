@@ -1,12 +1,15 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { codebaseId, factId, objectId, type CodebaseId, type FactId, type ObjectId, type Position, type RefName } from '#schemas/brand.ts';
 import { positionOutside } from '#schemas/positions.ts';
+import { codebaseUnknown, mayRead } from '#shared/access/reading.ts';
 import type { Bus } from '#shared/bus/bus.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
 import type { ReadStore, SyncView, VersionView } from '#shared/read-store/read-store.ts';
 import type { PositionSignal } from '#shared/runtime/position-signal.ts';
+import { mustBeKnown } from '#shared/runtime/access.ts';
 import { Problem } from '#shared/runtime/problem.ts';
-import { insideOrThrow, onlyGiven, textOf } from './parameters.ts';
+import { textOf } from '#shared/runtime/query-text.ts';
+import { insideOrThrow, onlyGiven } from './parameters.ts';
 import { createPushes, type Pushes } from './recent-pushes.ts';
 import { fullName } from './resolve-version.ts';
 import { createTableWatch, hasReached, type TableWatch } from './table-watch.ts';
@@ -52,8 +55,12 @@ export function createUntilAtLeast(deps: AtLeastDeps): UntilAtLeast {
     const asked = askedOf(deps.epoch, request, id);
     if (asked === undefined) return true;
     const look = () => isReached({ ...deps, pushes, watch }, asked);
-    if (await look() || (asked.waitMs > 0 && watch.size < WAITERS_MAX && await waitFor(watch, look, { ...deps, asked, response }))) return true;
+    if (await look()) return true;
+    const hasCome = asked.waitMs > 0 && watch.size < WAITERS_MAX && await waitFor(watch, look, { ...deps, asked, response });
     if (response.destroyed) return false;
+    // The guard asked before the wait: who may read it no longer is told what strangers are (I7).
+    if (asked.waitMs > 0 && !(await mayRead(deps.store, mustBeKnown(response), asked.codebase))) throw codebaseUnknown(asked.codebase);
+    if (hasCome) return true;
     if (await deps.store.codebase(asked.codebase) === undefined) return true;
     await answerNotYet(deps, response, asked);
     return false;
@@ -148,8 +155,11 @@ async function isCauseReached({ store }: Looking, { codebase, name, cause, refs 
   return syncs.every((sync) => isFresh(sync.ref) || isOver(sync));
 }
 
-/** Ended, and nothing more will come of it. Failures are tried again; what a newer hint brings is fresh once it has. */
-const isOver = ({ state, reason }: SyncView) => state === 'deleted' || (state === 'skipped' && reason !== 'newer-hint');
+/**
+ * Ended, and nothing more will come of it: what it stored GitLab was asked for after the cause, whatever a clock that was set back
+ * in between says. Failures are tried again; what a newer hint brings is fresh once it has.
+ */
+const isOver = ({ state, reason }: SyncView) => state === 'stored' || state === 'deleted' || (state === 'skipped' && reason !== 'newer-hint');
 
 async function answerNotYet({ store, bus, epoch }: AtLeastDeps, response: Response, { text, codebase, ref, waitMs }: Asked): Promise<void> {
   const refs = ref === undefined ? undefined : [fullName(ref, await store.refs(codebase))];

@@ -1,12 +1,15 @@
 import { Router } from 'express';
-import type { ObjectId, Position, RefName, SyncId } from '#schemas/brand.ts';
+import type { ObjectId, Position, SyncId } from '#schemas/brand.ts';
 import { positionOutside } from '#schemas/positions.ts';
+import { matches } from '#shared/gitlab/followed.ts';
 import type { CodebaseView, ReadStore, SyncView, VersionView } from '#shared/read-store/read-store.ts';
+import { mustBeKnown } from '#shared/runtime/access.ts';
 import { Problem } from '#shared/runtime/problem.ts';
+import { textOf } from '#shared/runtime/query-text.ts';
 import { createCommitReader, type CommitDetails, type CommitReader } from './commit-details.ts';
 import { codebaseFilterOf } from './codebase-filter.ts';
 import { pageOf, placeAfter } from './cursor.ts';
-import { insideOrThrow, LIMIT_MAX, limitOf, onlyGiven, textOf } from './parameters.ts';
+import { insideOrThrow, LIMIT_MAX, limitOf, onlyGiven } from './parameters.ts';
 import { codebaseOf, fullName, receiptOf, type Deps as ResolveDeps } from './resolve-version.ts';
 import { summaryOf } from './codebase-routes.ts';
 import type { QueryApiDeps } from './service.ts';
@@ -22,7 +25,7 @@ export function codebaseLists(deps: Deps): Router {
   router.get('/v1/codebases', async (request, response) => {
     const limit = limitOf(request);
     const [after = ''] = placeAfter(request, { values: 1 }) ?? [];
-    const filter = await codebaseFilterOf(store, (name) => textOf(request, name));
+    const filter = await codebaseFilterOf(store, mustBeKnown(response), (name) => textOf(request, name));
     const found = await store.codebases({ after, limit: limit + 1, ...filter });
     const { items, next } = pageOf(request, response, { found, limit, placeOf: ({ id }) => ({ last: [id] }) });
     response.json({ codebases: items.map((codebase) => summaryOf(codebase)), next });
@@ -84,21 +87,6 @@ function commitOf(commit: string | undefined): string | undefined {
 
 function isAsked(version: VersionView, { patterns, commit }: { patterns: readonly string[] | undefined; commit: string | undefined }): boolean {
   return (commit === undefined || version.commit?.startsWith(commit) === true) && (patterns === undefined || patterns.some((pattern) => matches(pattern, version.ref)));
-}
-
-/** `*` stands for anything, `/` too: as in what a codebase follows. */
-function matches(pattern: string, ref: RefName): boolean {
-  const [first = '', ...others] = pattern.split('*');
-  if (others.length === 0) return pattern === ref;
-  if (!ref.startsWith(first)) return false;
-  let at = first.length;
-  const last = others.pop() ?? '';
-  for (const part of others) {
-    const found = ref.indexOf(part, at);
-    if (found < 0) return false;
-    at = found + part.length;
-  }
-  return ref.length - last.length >= at && ref.endsWith(last);
 }
 
 interface Whence { readonly details: CommitDetails | null; readonly broughtBy: object | null; readonly steps: object | null }

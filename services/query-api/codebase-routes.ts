@@ -3,7 +3,7 @@ import { undoUntil } from '#shared/lifecycles/codebase-state.ts';
 import { ObjectDamaged } from '#shared/objects/object-reader.ts';
 import type { CodebaseView } from '#shared/read-store/read-store.ts';
 import { Problem } from '#shared/runtime/problem.ts';
-import { textOf } from './parameters.ts';
+import { textOf } from '#shared/runtime/query-text.ts';
 import { bytesOf, bytesOfHex } from './path-bytes.ts';
 import { codebaseOf, receiptOf, resolveAsked } from './resolve-version.ts';
 import { sendTree } from './send-content.ts';

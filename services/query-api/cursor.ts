@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { Problem } from '#shared/runtime/problem.ts';
-import { textOf } from './parameters.ts';
+import { textOf } from '#shared/runtime/query-text.ts';
 
 /** An answer's page and where the next one begins. */
 export interface Page<Item> { readonly items: readonly Item[]; readonly next: string | null }

@@ -58,7 +58,7 @@ export function deliveryRoutes(deps: Deps): Router {
     const body = await deliveries.body(data.sourceId, data.deliveryId);
     if (body === undefined) throw new Problem(410, 'body-no-longer-kept', `The body of delivery ${data.deliveryId} is no longer kept. What it was understood as is at /v1/deliveries/${data.deliveryId}.`);
     // Whatever it is, a browser must not run it.
-    response.set({ 'Content-Type': 'application/octet-stream', 'X-Content-Type-Options': 'nosniff', 'Content-Disposition': 'attachment', ETag: `"${data.body.sha256}"` }).send(body);
+    response.set({ 'Content-Type': 'application/octet-stream', 'Content-Disposition': 'attachment', ETag: `"${data.body.sha256}"` }).send(body);
   });
 
   return router;

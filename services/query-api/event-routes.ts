@@ -1,12 +1,16 @@
 import { Router, type Request } from 'express';
 import { BEGINNING, syncId, type CodebaseId, type FactId, type SyncId } from '#schemas/brand.ts';
 import { positionOutside } from '#schemas/positions.ts';
+import { parseTime } from '#schemas/times.ts';
+import { mayRead, onlyReadable } from '#shared/access/reading.ts';
 import type { IndexedFact, Known, SyncFilter, SyncView } from '#shared/read-store/read-store.ts';
+import { mustBeKnown } from '#shared/runtime/access.ts';
 import { mapBounded } from '#shared/runtime/map-bounded.ts';
 import { Problem } from '#shared/runtime/problem.ts';
+import { textOf } from '#shared/runtime/query-text.ts';
 import { patternsOf } from './codebase-lists.ts';
 import { addressOf, linkNext, pageOf, placeAfter } from './cursor.ts';
-import { idOf, insideOrThrow, limitOf, onlyGiven, parseTime, textOf, textsOf, timeOf } from './parameters.ts';
+import { idOf, insideOrThrow, limitOf, onlyGiven, textsOf, timeOf } from './parameters.ts';
 import { listSources } from './list-sources.ts';
 import { sendTagged } from './send-tagged.ts';
 import type { QueryApiDeps } from './service.ts';
@@ -34,13 +38,13 @@ export function eventRoutes(deps: Deps): Router {
   router.get('/v1/syncs/:id', async (request, response) => {
     const id = syncId.safeParse(request.params['id']);
     const sync = id.success ? await store.sync(id.data) : undefined;
-    if (sync === undefined) throw new Problem(404, 'sync-unknown', 'No sync of this id is known. One asked for a moment ago may need a moment; GET /v1/syncs?cause= lists those of a cause.');
+    if (sync === undefined || !(await mayRead(store, mustBeKnown(response), sync.codebaseId))) throw new Problem(404, 'sync-unknown', 'No sync of this id is known. One asked for a moment ago may need a moment; GET /v1/syncs?cause= lists those of a cause.');
     response.json(await withProgress(deps, sync));
   });
 
   router.get('/v1/syncs', async (request, response) => {
     const limit = limitOf(request);
-    const found = await store.syncs({ ...syncFilterOf(request), limit: limit + 1 });
+    const found = await store.syncs({ ...syncFilterOf(request), ...onlyReadable(response), limit: limit + 1 });
     const { items, next } = pageOf(request, response, { found, limit, placeOf: ({ begunAt, id }) => ({ last: [begunAt, id] }) });
     response.json({ syncs: await mapBounded(items, READS_AT_ONCE, (sync) => withProgress(deps, sync)), next });
   });
@@ -51,7 +55,7 @@ export function eventRoutes(deps: Deps): Router {
     const filter = { key: textOf(request, 'key'), stream: textOf(request, 'stream'), type: textsOf(request, 'type'), until: untilOf(epoch, request) };
     // Looked at before the facts: who goes on from here may see a fact twice, and misses none.
     const position = await store.position();
-    const indexed = await store.facts({ ...onlyGiven(filter), after: after === undefined ? BEGINNING : insideOrThrow(epoch, after), limit });
+    const indexed = await store.facts({ ...onlyGiven(filter), ...onlyReadable(response), after: after === undefined ? BEGINNING : insideOrThrow(epoch, after), limit });
     const events = await mapBounded(indexed, READS_AT_ONCE, (one) => factOf(deps, one));
     // A place in the log is a cursor of its own: it goes with any filter, and to the live feed.
     const next = indexed.length === limit ? positionOutside(epoch, indexed.at(-1)?.position ?? BEGINNING) : null;

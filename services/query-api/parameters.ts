@@ -1,21 +1,15 @@
 import type { Request } from 'express';
 import { codebaseId, type Position } from '#schemas/brand.ts';
 import { positionInside } from '#schemas/positions.ts';
+import { parseTime } from '#schemas/times.ts';
 import { Problem } from '#shared/runtime/problem.ts';
+import { textOf } from '#shared/runtime/query-text.ts';
 
 // What an address asks for behind its question mark.
 
 /** A page of a listing. */
 const LIMIT_DEFAULT = 100;
 export const LIMIT_MAX = 1_000;
-
-/** One value of a parameter; undefined when it is not given or empty. @throws Problem 400 when it is given twice. */
-export function textOf(request: Request, name: string): string | undefined {
-  const value = request.query[name];
-  if (value === undefined || value === '') return undefined;
-  if (typeof value !== 'string') throw new Problem(400, 'given-twice', `${name}= may be given once.`);
-  return value;
-}
 
 /** Values of a parameter that may be given several times, or as one list with commas. */
 export function textsOf(request: Request, name: string): readonly string[] | undefined {
@@ -33,12 +27,6 @@ export function limitOf(request: Request, fallback = LIMIT_DEFAULT): number {
   if (value === undefined) return fallback;
   if (!/^\d{1,6}$/.test(value) || Number(value) < 1) throw new Problem(400, 'page-malformed', `limit= takes a whole number from 1 to ${LIMIT_MAX}.`);
   return Math.min(LIMIT_MAX, Number(value));
-}
-
-/** A time with its zone, in UTC with milliseconds, as facts hold it. Undefined when it is none. */
-export function parseTime(text: string): string | undefined {
-  const time = /^\d{4}-\d\d-\d\dT.*(?:Z|[+-]\d\d:\d\d)$/.test(text) ? new Date(text) : undefined;
-  return time === undefined || Number.isNaN(time.getTime()) ? undefined : time.toISOString();
 }
 
 export function timeOf(request: Request, name: string): string | undefined {

@@ -1,6 +1,7 @@
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import type { CodebaseId, ObjectId, Position, RefName, SyncId } from '#schemas/brand.ts';
+import type { AuditEntries } from '#shared/audit/audit-entries.ts';
 import type { ParkedKey } from '#shared/bus/bus.ts';
 import { createMemoryBlobStore } from '#shared/blobs/memory-blob-store.ts';
 import { createMemoryDeliveryArchive, type DeliveryGiven } from '#shared/deliveries/memory-delivery-archive.ts';
@@ -9,7 +10,7 @@ import { createMemoryObjectIndex } from '#shared/objects/memory-object-index.ts'
 import { createObjectReader } from '#shared/objects/object-reader.ts';
 import { createMemoryReadStore, type ReadModel } from '#shared/read-store/memory-read-store.ts';
 import type { CodebaseView, SyncView } from '#shared/read-store/read-store.ts';
-import { createTokenAccess } from '#shared/runtime/access.ts';
+import { createTokenAccess, identify, type Access, type Principal } from '#shared/runtime/access.ts';
 import { createHttpDoor } from '#shared/runtime/http-door.ts';
 import { limitRequests } from '#shared/runtime/limit-requests.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
@@ -22,6 +23,9 @@ export const at = (n: number) => String(n).padStart(20, '0') as Position;
 export const time = (n: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, n)).toISOString();
 export const uuid = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 export const commitOf = (n: number) => n.toString(16).padStart(40, '0') as ObjectId;
+
+/** Who shows `Bearer the-reader`: somebody who may read what the model says, and no more. */
+export const READER = uuid(90_000);
 
 export const codebaseView = (id = APP): CodebaseView => ({
   id, sourceId: id as never, gitlabProjectId: 15, path: 'a/b', followed: { branches: ['*'], tags: [] }, defaultRef: MAIN, hook: { state: 'installed', reason: null, isSigned: true },
@@ -41,7 +45,7 @@ export const versionView = (n: number, ref: string = MAIN, commit: number | null
 export interface Answer { readonly status: number; readonly headers: IncomingHttpHeaders; readonly body: Buffer; json(): any }
 
 /** query-api behind a real door, on memory adapters; `model` is what the tables hold, and may be changed. */
-export async function openWorld(options: { perMinute?: number; deliveries?: readonly DeliveryGiven[] } = {}) {
+export async function openWorld(options: { perMinute?: number; deliveries?: readonly DeliveryGiven[]; audit?: Pick<AuditEntries, 'list'> } = {}) {
   const log = createMemoryEventLog();
   const world = {
     model: { position: at(0), sources: [], codebases: [codebaseView()], versions: [], syncs: [], facts: [], progress: new Map(), unfolded: [] } as { -readonly [K in keyof ReadModel]: ReadModel[K] },
@@ -59,11 +63,14 @@ export async function openWorld(options: { perMinute?: number; deliveries?: read
     return (createMemoryReadStore(world.model)[name as keyof Store] as (...all: never[]) => unknown)(...given);
   }])) as unknown as Store;
   const index = createMemoryObjectIndex();
-  const access = createTokenAccess('the-token');
+  const engine = createTokenAccess('the-token');
+  const reader: Principal = { actor: { kind: 'user', id: READER }, isSystemAdmin: false, scope: 'admin', credential: { kind: 'session', id: READER, expiresAt: undefined } };
+  const access: Access = { ...engine, principalOf: async (token) => (token === 'the-reader' ? reader : engine.principalOf(token)) };
   const door = createHttpDoor({ logger: createLogger('silent'), host: '127.0.0.1' });
-  door.use(limitRequests({ access, perMinute: options.perMinute ?? 1_000_000 }));
+  door.use(identify(access));
+  door.use(limitRequests({ perMinute: options.perMinute ?? 1_000_000 }));
   world.service = await start({
-    store, log, index, reader: createObjectReader({ index, blobs: createMemoryBlobStore() }), checks: { kept: async () => new Map() }, door, access, projected: world.projected, deliveries: createMemoryDeliveryArchive(options.deliveries ?? []),
+    store, log, index, reader: createObjectReader({ index, blobs: createMemoryBlobStore() }), checks: { kept: async () => new Map() }, people: { names: async () => new Map() }, audit: options.audit ?? { list: async () => [] }, door, access, projected: world.projected, deliveries: createMemoryDeliveryArchive(options.deliveries ?? []),
     async sleep(ms, signal) {
       world.waiting += 1;
       await sleepFor(ms, undefined, { signal }).catch(() => undefined);

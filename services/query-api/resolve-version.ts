@@ -1,10 +1,12 @@
 import { codebaseId, objectId, type RefName } from '#schemas/brand.ts';
 import { positionInside, positionOutside } from '#schemas/positions.ts';
+import { parseTime } from '#schemas/times.ts';
+import { codebaseUnknown, mayRead } from '#shared/access/reading.ts';
 import type { Bus } from '#shared/bus/bus.ts';
 import { UNDO_MS, undoUntil } from '#shared/lifecycles/codebase-state.ts';
 import type { At, CodebaseView, ReadStore, VersionView } from '#shared/read-store/read-store.ts';
+import type { Principal } from '#shared/runtime/access.ts';
 import { Problem } from '#shared/runtime/problem.ts';
-import { parseTime } from './parameters.ts';
 import { lastLookAt, watchedBy } from './watching.ts';
 
 const UNDO_DAYS = UNDO_MS / 86_400_000;
@@ -37,8 +39,14 @@ export async function codebaseOf(store: ReadStore, id: string | undefined, optio
   return readable(parsed.success ? await store.codebase(parsed.data) : undefined, id, options);
 }
 
+/** One that is named beside that of the address, for which the guard has asked. @throws Problem 404, 410 */
+export async function otherCodebaseOf(store: ReadStore, principal: Principal, id: string): Promise<CodebaseView> {
+  if (!(await mayRead(store, principal, id))) throw codebaseUnknown(id);
+  return codebaseOf(store, id);
+}
+
 function readable(codebase: CodebaseView | undefined, id: string | undefined, { orRemoved = false } = {}): CodebaseView {
-  if (codebase === undefined) throw new Problem(404, 'codebase-unknown', `There is no codebase ${JSON.stringify(id)}. GET /v1/codebases lists them; one registered a moment ago may need a moment.`);
+  if (codebase === undefined) throw codebaseUnknown(id);
   if (codebase.state === 'deleted') throw new Problem(410, 'codebase-deleted', `Codebase ${codebase.id} was deleted, ${UNDO_DAYS} days after it was removed. Registering its GitLab project again begins anew.`);
   if (codebase.state === 'removed' && !orRemoved) throw new Problem(404, 'codebase-removed', `Codebase ${codebase.id} was removed; undo until ${undoUntil(codebase.removedAt ?? '')}. POST /v1/codebases/${codebase.id}/restore brings it back.`);
   return codebase;

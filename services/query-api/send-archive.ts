@@ -7,7 +7,7 @@ import type { TreeEntry } from '#shared/objects/git-tree.ts';
 import type { ObjectReader } from '#shared/objects/object-reader.ts';
 import { readTree } from '#shared/objects/read-tree.ts';
 import { Problem } from '#shared/runtime/problem.ts';
-import { textOf } from './parameters.ts';
+import { textOf } from '#shared/runtime/query-text.ts';
 import { joinedPath, segmentsOf } from './path-bytes.ts';
 import { AHEAD_MAX, readAhead } from './read-ahead.ts';
 import { receiptHeaders } from './resolve-version.ts';
@@ -38,7 +38,7 @@ export async function sendArchive(deps: ContentDeps, { request, response, resolv
   const etag = format === 'tar' ? `"${of}"` : `W/"${of}"`;
   if (answerUnchanged(request, response, { etag, headers: receiptHeaders(deps.epoch, resolved) })) return;
   const headers = {
-    'Content-Type': FORMATS[format], 'Cache-Control': 'private, no-cache, no-transform', 'X-Content-Type-Options': 'nosniff',
+    'Content-Type': FORMATS[format], 'Cache-Control': 'private, no-cache, no-transform',
     'Content-Disposition': `attachment; filename="${(commit ?? 'empty').slice(0, 12)}.${format}"`,
   };
   if (request.method === 'HEAD') {

@@ -2,12 +2,14 @@ import type { Request, Response } from 'express';
 import type { ObjectId } from '#schemas/brand.ts';
 import type { TreeLeaf } from '#shared/objects/diff-trees.ts';
 import type { CodebaseView } from '#shared/read-store/read-store.ts';
+import { mustBeKnown, type Principal } from '#shared/runtime/access.ts';
 import { Problem } from '#shared/runtime/problem.ts';
+import { textOf } from '#shared/runtime/query-text.ts';
 import { changesCounted, changesPage, statusOf, type Change } from './changes.ts';
 import type { Deps } from './codebase-routes.ts';
-import { limitOf, textOf } from './parameters.ts';
+import { limitOf } from './parameters.ts';
 import { bytesOfHex, shown } from './path-bytes.ts';
-import { codebaseOf, receiptHeaders, receiptOf, resolveVersion, type Resolved } from './resolve-version.ts';
+import { otherCodebaseOf, receiptHeaders, receiptOf, resolveVersion, type Resolved } from './resolve-version.ts';
 import { rootOf } from './send-content.ts';
 import { typeOf } from './tree-entries.ts';
 
@@ -18,7 +20,7 @@ interface ChangesRequest { readonly request: Request; readonly response: Respons
  * Costs by the difference. `next` names both versions by their positions, so that pages never mix others in.
  */
 export async function sendChanges(deps: Deps, { request, response, codebase, signal }: ChangesRequest): Promise<void> {
-  const [from, to] = await sidesOf(deps, request, codebase);
+  const [from, to] = await sidesOf(deps, request, { codebase, principal: mustBeKnown(response) });
   const isLookingForRenames = isNot(request, 'renames', 'false');
   const trees = { from: rootOf(from), to: rootOf(to), isLookingForRenames, signal };
   checkFormats(trees);
@@ -36,12 +38,12 @@ export async function sendChanges(deps: Deps, { request, response, codebase, sig
   response.json({ ...about, areRenamesFound: page.areRenamesFound, counts: page.counts ?? null, changes: page.changes.map(changeShown), next });
 }
 
-async function sidesOf(deps: Deps, request: Request, codebase: CodebaseView): Promise<[Resolved, Resolved]> {
+async function sidesOf(deps: Deps, request: Request, { codebase, principal }: { codebase: CodebaseView; principal: Principal }): Promise<[Resolved, Resolved]> {
   const from = textOf(request, 'from');
   if (from === undefined) throw new Problem(400, 'from-missing', 'Since when? from= takes a commit, a position, a time or a ref; to= the same (default: now).');
   const other = textOf(request, 'fromCodebase');
   const ref = textOf(request, 'ref');
-  const fromCodebase = other === undefined ? codebase : await codebaseOf(deps.store, other);
+  const fromCodebase = other === undefined ? codebase : await otherCodebaseOf(deps.store, principal, other);
   return Promise.all([
     sideOf(deps, fromCodebase, { moment: from, ref: textOf(request, 'fromRef') ?? ref }),
     sideOf(deps, codebase, { moment: textOf(request, 'to'), ref }),

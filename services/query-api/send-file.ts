@@ -28,7 +28,7 @@ export async function sendFile(deps: ContentDeps, { request, response, resolved,
   if (object === undefined) throw objectMissing(entry.id);
   const finding = found.get(entry.id)?.finding;
   const about = {
-    'Accept-Ranges': 'bytes', 'Cache-Control': CACHING, 'X-Content-Type-Options': 'nosniff', 'Content-Disposition': dispositionOf(entry.name),
+    'Accept-Ranges': 'bytes', 'Cache-Control': CACHING, 'Content-Disposition': dispositionOf(entry.name),
     ...(finding?.kind === 'blob' && finding.isLfsPointer ? { 'X-Tekai-Lfs-Pointer': 'true' } : {}),
     // By bytes, not by name: text of any language is text, and a browser shows it without running it.
     'Content-Type': finding?.kind === 'blob' && !finding.isBinary ? 'text/plain; charset=utf-8' : 'application/octet-stream',

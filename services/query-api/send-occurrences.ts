@@ -1,13 +1,15 @@
 import type { Request, Response } from 'express';
 import { codebaseId, objectId, type CodebaseId, type ObjectId, type Position, type RefName } from '#schemas/brand.ts';
 import { positionOutside } from '#schemas/positions.ts';
+import { mayRead, onlyReadableBy } from '#shared/access/reading.ts';
 import type { CodebaseView, VersionView } from '#shared/read-store/read-store.ts';
+import { mustBeKnown, type Principal } from '#shared/runtime/access.ts';
 import { Problem } from '#shared/runtime/problem.ts';
+import { textOf } from '#shared/runtime/query-text.ts';
 import type { Deps } from './codebase-routes.ts';
-import { textOf } from './parameters.ts';
 import { createBlobPlaces, occurrencesOf, type BlobPlaces, type Occurrence, type RefHistory } from './occurrences.ts';
 import { shown } from './path-bytes.ts';
-import { codebaseOf } from './resolve-version.ts';
+import { otherCodebaseOf } from './resolve-version.ts';
 
 /** Of one codebase, all refs together, newest first: some 8 MB. Older ones are told as not looked at. */
 const VERSIONS_MAX = 20_000;
@@ -32,13 +34,14 @@ interface Answer { readonly occurrences: object[]; readonly unfinished: Unfinish
 export async function sendOccurrences(deps: Deps, { request, response, id, signal }: { request: Request; response: Response; id: string; signal: AbortSignal }): Promise<void> {
   const blob = objectId.safeParse(id);
   if (!blob.success) throw new Problem(400, 'object-malformed', 'An object id has 40 or 64 hex digits, in small letters. …/tree tells the ids of files.');
+  const principal = mustBeKnown(response);
   const only = textOf(request, 'codebase');
-  const codebase = only === undefined ? undefined : await codebaseOf(deps.store, only);
+  const codebase = only === undefined ? undefined : await otherCodebaseOf(deps.store, principal, only);
   const begin = cursorOf(textOf(request, 'after'));
   const answer: Answer = { occurrences: [], unfinished: [], codebases: 0 };
   const places = createBlobPlaces(deps.reader, { blob: blob.data, signal });
   // What is nowhere is answered like what is nowhere that the caller may read: with nothing.
-  const next = await isStored(deps, blob.data) ? await lookThrough(deps, { answer, places, begin, codebase }) : undefined;
+  const next = await isStored(deps, blob.data) ? await lookThrough(deps, { answer, places, begin, codebase, principal }) : undefined;
   const url = next === undefined ? null : `/v1/objects/${blob.data}/occurrences?${codebase === undefined ? '' : `codebase=${codebase.id}&`}after=${cursorText(next)}`;
   if (url !== null) response.setHeader('Link', `<${url}>; rel="next"`);
   const { occurrences, unfinished } = answer;
@@ -49,11 +52,11 @@ async function isStored({ index }: Deps, blob: ObjectId): Promise<boolean> {
   return (await index.findings([blob])).has(blob);
 }
 
-interface Looking { readonly answer: Answer; readonly places: BlobPlaces; readonly begin: Place | undefined; readonly codebase: CodebaseView | undefined }
+interface Looking { readonly answer: Answer; readonly places: BlobPlaces; readonly begin: Place | undefined; readonly codebase: CodebaseView | undefined; readonly principal: Principal }
 
 /** Where the next answer is to begin; undefined at the end. */
-async function lookThrough(deps: Deps, { answer, places, begin, codebase }: Looking): Promise<Place | undefined> {
-  for await (const one of codebase === undefined ? codebasesFrom(deps, begin) : [codebase]) {
+async function lookThrough(deps: Deps, { answer, places, begin, codebase, principal }: Looking): Promise<Place | undefined> {
+  for await (const one of codebase === undefined ? codebasesFrom(deps, begin, principal) : [codebase]) {
     const from = begin?.codebase === one.id ? begin.ref : null;
     if (answer.codebases === CODEBASES_MAX) return { codebase: one.id, ref: from };
     answer.codebases += 1;
@@ -74,19 +77,19 @@ async function lookThrough(deps: Deps, { answer, places, begin, codebase }: Look
   return undefined;
 }
 
-async function* codebasesFrom({ store }: Deps, begin: Place | undefined): AsyncGenerator<CodebaseView, void, void> {
-  const first = begin === undefined ? undefined : await store.codebase(begin.codebase);
-  if (first !== undefined && isReadable(first)) yield first;
+async function* codebasesFrom({ store }: Deps, begin: Place | undefined, principal: Principal): AsyncGenerator<CodebaseView, void, void> {
+  const first = begin !== undefined && await mayRead(store, principal, begin.codebase) ? await store.codebase(begin.codebase) : undefined;
+  if (first !== undefined && isThere(first)) yield first;
   for (let after: string = begin?.codebase ?? ''; ;) {
-    const page = await store.codebases({ after, limit: CODEBASES_A_PAGE });
-    yield* page.filter(isReadable);
+    const page = await store.codebases({ after, limit: CODEBASES_A_PAGE, ...onlyReadableBy(principal) });
+    yield* page.filter(isThere);
     const last = page.at(-1);
     if (last === undefined || page.length < CODEBASES_A_PAGE) return;
     after = last.id;
   }
 }
 
-const isReadable = ({ state }: CodebaseView) => state === 'active' || state === 'archived';
+const isThere = ({ state }: CodebaseView) => state === 'active' || state === 'archived';
 
 /** Every ref that ever was, by name, its versions oldest first. */
 async function historiesOf({ store }: Deps, { id }: CodebaseView): Promise<{ histories: RefHistory[]; isAll: boolean }> {

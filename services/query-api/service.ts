@@ -1,6 +1,8 @@
 import type { RequestHandler } from 'express';
+import type { AuditEntries } from '#shared/audit/audit-entries.ts';
 import type { Bus } from '#shared/bus/bus.ts';
 import type { DeliveryArchive } from '#shared/deliveries/delivery-archive.ts';
+import type { KnownCallers } from '#shared/identity/known-callers.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
 import type { ObjectIndexReader } from '#shared/objects/object-index.ts';
 import type { ObjectReader } from '#shared/objects/object-reader.ts';
@@ -10,7 +12,10 @@ import type { HttpDoor } from '#shared/runtime/http-door.ts';
 import type { PositionSignal } from '#shared/runtime/position-signal.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import type { SourceChecks } from '#shared/sources/source-checks.ts';
+import { accessHistoryRoute } from './access-history-route.ts';
+import { accessRoute } from './access-route.ts';
 import { atLeastHandler, createUntilAtLeast } from './at-least.ts';
+import { auditRoute } from './audit-route.ts';
 import { codebaseLists } from './codebase-lists.ts';
 import { codebaseRoutes, contentRoutes } from './codebase-routes.ts';
 import { deliveryRoutes } from './delivery-routes.ts';
@@ -29,6 +34,8 @@ export interface QueryApiDeps {
   readonly deliveries: DeliveryArchive;
   readonly projected: PositionSignal;
   readonly checks: Pick<SourceChecks, 'kept'>;
+  readonly people: Pick<KnownCallers, 'names'>;
+  readonly audit: Pick<AuditEntries, 'list'>;
   readonly door: HttpDoor;
   readonly access: Access;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
@@ -54,5 +61,8 @@ export async function start(deps: QueryApiDeps): Promise<RunningService> {
   deps.door.use(eventRoutes(withEpoch));
   deps.door.use(deliveryRoutes(withEpoch));
   deps.door.use(projectRoutes(withEpoch));
+  deps.door.use(accessRoute(withEpoch));
+  deps.door.use(accessHistoryRoute(withEpoch));
+  deps.door.use(auditRoute(withEpoch));
   return { name: 'query-api', stop: () => { stopping.abort(); return Promise.resolve(); } };
 }

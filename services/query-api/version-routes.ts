@@ -3,8 +3,8 @@ import { filesBatch } from '#schemas/api/batch.ts';
 import { ObjectDamaged } from '#shared/objects/object-reader.ts';
 import { parseBody, readJson } from '#shared/runtime/read-body.ts';
 import { Problem } from '#shared/runtime/problem.ts';
+import { textOf } from '#shared/runtime/query-text.ts';
 import type { Deps } from './codebase-routes.ts';
-import { textOf } from './parameters.ts';
 import { pathInQuery } from './path-bytes.ts';
 import { codebaseOf, resolveVersion } from './resolve-version.ts';
 import { sendArchive } from './send-archive.ts';
@@ -46,7 +46,10 @@ export function batchRoute(deps: Deps, isKnown: RequestHandler): RequestHandler 
 }
 
 function passed(handler: RequestHandler, request: Request, response: Response): Promise<void> {
-  return new Promise((resolve, reject) => { void handler(request, response, (error?: unknown) => { if (error === undefined) resolve(); else reject(error as Error); }); });
+  return new Promise((resolve, reject) => {
+    // What it throws at once, what it rejects with later, and what it hands on.
+    Promise.resolve(handler(request, response, (error?: unknown) => { if (error === undefined) resolve(); else reject(error as Error); })).catch(reject);
+  });
 }
 
 /** Until the asker has gone: nobody walks trees for whom nobody waits. */

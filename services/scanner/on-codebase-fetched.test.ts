@@ -10,6 +10,7 @@ import type { EventLog } from '#shared/log/event-log.ts';
 import { createMemoryEventLog } from '#shared/log/memory-event-log.ts';
 import { createMemoryObjectIndex } from '#shared/objects/memory-object-index.ts';
 import { packBlobName } from '#shared/objects/pack-store.ts';
+import { createLogger } from '#shared/runtime/logger.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { blobOf, commitOf, packed, treeOf } from '#tests/harness/git-objects.ts';
@@ -29,7 +30,7 @@ beforeEach(() => {
   blobs = createMemoryBlobStore();
   told = [];
   clock = Date.UTC(2026, 0, 1);
-  deps = { log, blobs, index: createMemoryObjectIndex(), bus: { consume: async () => {}, tellProgress: (progress) => { told.push(progress); } }, now: () => new Date(clock += 150) };
+  deps = { log, blobs, index: createMemoryObjectIndex(), logger: createLogger('silent'), bus: { consume: async () => {}, tellProgress: (progress) => { told.push(progress); } }, now: () => new Date(clock += 150) };
 });
 
 async function fetched(more: Partial<NewFact<'codebase.fetched'>['data']> = {}): Promise<Fact<'codebase.fetched'>> {

@@ -6,7 +6,9 @@ import type { EventLog } from '#shared/log/event-log.ts';
 import { TreeMalformed } from '#shared/objects/git-tree.ts';
 import type { ObjectIndexReader } from '#shared/objects/object-index.ts';
 import { PackDamaged } from '#shared/objects/pack-format.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
 import { factAfter } from '#shared/runtime/new-fact.ts';
+import { tookStep } from '#shared/runtime/trail.ts';
 import { scan } from './scan.ts';
 
 export interface ScannerDeps {
@@ -14,6 +16,7 @@ export interface ScannerDeps {
   readonly blobs: BlobStore;
   readonly index: Pick<ObjectIndexReader, 'findings'>;
   readonly bus: Pick<Bus, 'consume' | 'tellProgress'>;
+  readonly logger: Pick<Logger, 'debug'>;
   now(): Date;
 }
 
@@ -28,7 +31,8 @@ export async function onCodebaseFetched(deps: ScannerDeps, fact: Fact<'codebase.
     type: 'codebase.scanned', time: deps.now(), worker: 'scanner',
     data: { syncId, codebaseId, ref, commit, commitTime, tree, objectFormat, defaultRef, observedAt, hintReached, attempt, packs, counts, findings: await find(deps, fact, signal) },
   });
-  await deps.log.append(fact.stream, fact.revision, [scanned]);
+  const { kind } = await deps.log.append(fact.stream, fact.revision, [scanned]);
+  if (kind === 'appended') tookStep(deps.logger, 'scanned', { sync: syncId, correlation: fact.correlationId, codebase: codebaseId });
   return { kind: 'done' };
 }
 
@@ -38,7 +42,7 @@ async function find(deps: ScannerDeps, { data }: Fact<'codebase.fetched'>, signa
   let last = deps.now().getTime();
   const onProgress = (progress: { objectsDone: number; bytesDone: number }) => {
     const at = deps.now().getTime();
-    if (at - last < PROGRESS_EVERY_MS) return;
+    if (Math.abs(at - last) < PROGRESS_EVERY_MS) return;
     last = at;
     deps.bus.tellProgress({ syncId: data.syncId, codebaseId: data.codebaseId, ref: data.ref, step: 'scan', objectsTotal: total, ...progress });
   };

@@ -5,8 +5,8 @@ export interface Budget {
   /** What a look took beyond what was taken for it. */
   owe(requests: number): void;
   left(now: number): number;
-  /** Nothing is sent before `until`. */
-  hold(until: number, reason: string): void;
+  /** Nothing is sent for `ms` from `now` on. */
+  hold(now: number, ms: number, reason: string): void;
   readonly held: { readonly until: number; readonly reason: string } | undefined;
 }
 
@@ -17,16 +17,17 @@ export function createBudget(requestsPerMinute: number, startedAt: number): Budg
   const most = Math.max(1, requestsPerMinute * BURST_SHARE);
   let tokens = most;
   let at = startedAt;
-  let held: Budget['held'];
+  let held: { readonly from: number; readonly until: number; readonly reason: string } | undefined;
   const refill = (now: number) => {
     tokens = Math.min(most, tokens + (Math.max(0, now - at) * requestsPerMinute) / 60_000);
-    at = Math.max(at, now);
+    // Also when the clock was set back: else nothing would come in until it is where it was.
+    at = now;
+    if (held !== undefined && (held.until <= now || now < held.from)) held = undefined;
   };
 
   return {
     take(requests, now) {
       refill(now);
-      if (held !== undefined && held.until <= now) held = undefined;
       if (held !== undefined || tokens < Math.min(requests, 1)) return false;
       tokens -= requests;
       return true;
@@ -36,8 +37,8 @@ export function createBudget(requestsPerMinute: number, startedAt: number): Budg
       refill(now);
       return Math.max(0, tokens);
     },
-    hold(until, reason) {
-      if (held === undefined || held.until < until) held = { until, reason };
+    hold(now, ms, reason) {
+      if (held === undefined || held.until < now + ms) held = { from: now, until: now + ms, reason };
     },
     get held() { return held; },
   };

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { GitLabProjectId, SourceId } from '#schemas/brand.ts';
 import { GitLabRequestError, type Answer, type GitLab, type GitLabAccess, type GitLabHook, type WantedHook } from '#shared/gitlab/gitlab.ts';
+import { isLoopback } from '#shared/sources/reach-of-address.ts';
 import type { SourceDirectory } from '#shared/sources/source-directory.ts';
 import { decideHook } from './decide-hook.ts';
 
@@ -15,6 +16,8 @@ export interface HookWish {
   readonly wanted: WantedHook;
   /** Changes when a refused try is worth another: digest of the address and the credentials. */
   readonly basis: string;
+  /** Of the source's secrets: the revision at which they were changed, 0 for those it was registered with. */
+  readonly secrets: number;
 }
 
 /** What the hook of a source must be, and what it is asked with; undefined while there are no credentials. @throws Unavailable */
@@ -23,12 +26,12 @@ export async function hookWishOf({ sources, publicUrl }: HookDeps, sourceId: Sou
   const [token, signingToken] = [secrets?.tokens[0], secrets?.signingTokens[0]];
   if (access === undefined || token === undefined || signingToken === undefined) return undefined;
   const url = `${publicUrl}/webhooks/gitlab/${sourceId}`;
-  const basis = createHash('sha256').update(JSON.stringify([url, access.baseUrl, access.token])).digest('hex').slice(0, 16);
-  return { access, wanted: { url, token, signingToken }, basis };
+  const basis = createHash('sha256').update(JSON.stringify([url, access.baseUrl, access.token, ...(secrets?.revision === undefined ? [] : [secrets.revision])])).digest('hex').slice(0, 16);
+  return { access, wanted: { url, token, signingToken }, basis, secrets: secrets?.revision ?? 0 };
 }
 
 export type HookResult =
-  | { readonly kind: 'installed'; readonly how: 'created' | 'adopted' | 'repaired'; readonly hook: GitLabHook }
+  | { readonly kind: 'installed'; readonly how: 'created' | 'adopted' | 'repaired'; readonly hook: GitLabHook; /** Ours are in it: it was not left as somebody made it. */ readonly hasSecrets: boolean }
   /** It stands there and GitLab uses it: nothing was changed. */
   | { readonly kind: 'good' }
   | { readonly kind: 'absent'; readonly detail: string }
@@ -44,27 +47,27 @@ export async function ensureHook(gitlab: GitLab, project: GitLabProjectId, { wan
     const answer = decision.kind === 'create' ? await gitlab.createHook(project, wanted) : await gitlab.updateHook(project, decision.hookId, wanted);
     const found = hooks.value.find((hook) => decision.kind === 'adopt' && hook.id === decision.hookId);
     // Made by hand because our token may not: it need not be ours to change. Wrong secrets in it show as refused deliveries.
-    if (answer.kind === 'refused' && found?.receivesPushes === true) return { kind: 'installed', how: 'adopted', hook: found };
-    return answer.kind === 'ok' ? { kind: 'installed', how: decision.kind === 'create' ? 'created' : 'adopted', hook: answer.value } : notInstalled(answer);
+    if (answer.kind === 'refused' && found?.receivesPushes === true) return { kind: 'installed', how: 'adopted', hook: found, hasSecrets: false };
+    return answer.kind === 'ok' ? { kind: 'installed', how: decision.kind === 'create' ? 'created' : 'adopted', hook: answer.value, hasSecrets: true } : notInstalled(answer);
   });
 }
 
-/** Looks after a webhook that was installed: one that is gone is made again, one that GitLab disabled is set right and tried. @throws Unavailable */
-export async function repairHook(gitlab: GitLab, project: GitLabProjectId, { wanted, installedId }: HookWish & { installedId: number | undefined }): Promise<HookResult> {
+/** Looks after a webhook that was installed: one that is gone is made again, one that GitLab disabled is set right and tried, one that may have older secrets gets the new ones: GitLab does not tell which it has. @throws Unavailable */
+export async function repairHook(gitlab: GitLab, project: GitLabProjectId, { wanted, installedId, hasSecrets }: HookWish & { installedId: number | undefined; hasSecrets: boolean }): Promise<HookResult> {
   return asking(wanted, async () => {
     const hooks = await gitlab.hooks(project);
     // Not let to look is no sign that it is broken.
     if (hooks.kind !== 'ok') return { kind: 'absent', detail: hooks.detail };
     const decision = decideHook(hooks.value, wanted.url);
     const ours = hooks.value.find(({ id }) => id === (decision.kind === 'adopt' ? decision.hookId : installedId));
-    if (ours !== undefined && ours.url === wanted.url && ours.receivesPushes && isUsed(ours)) return { kind: 'good' };
+    if (hasSecrets && ours !== undefined && ours.url === wanted.url && ours.receivesPushes && isUsed(ours)) return { kind: 'good' };
     // The one that we made, with an address that we no longer have, is led to the new one.
     const answer = ours === undefined ? await gitlab.createHook(project, wanted) : await gitlab.updateHook(project, ours.id, wanted);
     if (answer.kind !== 'ok') return notInstalled(answer);
-    if (isUsed(answer.value)) return { kind: 'installed', how: 'repaired', hook: answer.value };
+    if (isUsed(answer.value)) return { kind: 'installed', how: 'repaired', hook: answer.value, hasSecrets: true };
     // Only a delivery that we answered well makes GitLab use it again.
     const tried = await gitlab.testHook(project, answer.value.id);
-    return tried.kind === 'ok' ? { kind: 'installed', how: 'repaired', hook: answer.value } : notInstalled(tried);
+    return tried.kind === 'ok' ? { kind: 'installed', how: 'repaired', hook: answer.value, hasSecrets: true } : notInstalled(tried);
   });
 }
 
@@ -88,6 +91,5 @@ function notInstalled(answer: Exclude<Answer<unknown>, { kind: 'ok' }>): HookRes
 
 /** An address of this machine alone, given to a GitLab on another: its deliveries would go to itself. */
 export function isOutOfReach(url: string, gitlabUrl: string): boolean {
-  const isLocal = (text: string) => /^(?:localhost|127(?:\.\d+){3}|\[::1\]|0\.0\.0\.0)$/i.test(new URL(text).hostname);
-  return isLocal(url) && !isLocal(gitlabUrl);
+  return isLoopback(new URL(url).hostname) && !isLoopback(new URL(gitlabUrl).hostname);
 }

@@ -13,14 +13,15 @@ export interface LookRow {
   readonly hookCheckedAt: string | null;
   readonly hookTrouble: string | null;
   readonly hookBasis: string | null;
+  readonly hookSecrets: number | null;
 }
 
 export const NEVER_LOOKED: LookRow = {
-  lookedAt: null, position: null, different: [], requests: 1, failures: 0, nextAt: null, settledHintAt: null, hookCheckedAt: null, hookTrouble: null, hookBasis: null,
+  lookedAt: null, position: null, different: [], requests: 1, failures: 0, nextAt: null, settledHintAt: null, hookCheckedAt: null, hookTrouble: null, hookBasis: null, hookSecrets: null,
 };
 
 export type Looked = Pick<LookRow, 'lookedAt' | 'position' | 'different' | 'requests' | 'failures' | 'nextAt' | 'settledHintAt'>;
-export type HookChecked = Pick<LookRow, 'hookCheckedAt' | 'hookTrouble' | 'hookBasis'>;
+export type HookChecked = Pick<LookRow, 'hookCheckedAt' | 'hookTrouble' | 'hookBasis' | 'hookSecrets'>;
 
 export interface SourcePace {
   readonly activeBoundSeconds: number;
@@ -44,7 +45,7 @@ export function createLooks(query: Query): Looks {
     async all() {
       const rows = await query<LookRow & { codebaseId: CodebaseId }>(
         `select codebase_id as "codebaseId", looked_at as "lookedAt", position, different, requests, failures, next_at as "nextAt", settled_hint_at as "settledHintAt",
-           hook_checked_at as "hookCheckedAt", hook_trouble as "hookTrouble", hook_basis as "hookBasis" from codebase_looks`);
+           hook_checked_at as "hookCheckedAt", hook_trouble as "hookTrouble", hook_basis as "hookBasis", hook_secrets as "hookSecrets" from codebase_looks`);
       return new Map(rows.map(({ codebaseId, ...row }) => [codebaseId, row]));
     },
 
@@ -56,11 +57,11 @@ export function createLooks(query: Query): Looks {
         [codebase, look.lookedAt, look.position, JSON.stringify(look.different), look.requests, look.failures, look.nextAt, look.settledHintAt]);
     },
 
-    async hookChecked(codebase, { hookCheckedAt, hookTrouble, hookBasis }) {
+    async hookChecked(codebase, { hookCheckedAt, hookTrouble, hookBasis, hookSecrets }) {
       await query(
-        `insert into codebase_looks (codebase_id, hook_checked_at, hook_trouble, hook_basis) values ($1, $2, $3, $4)
-         on conflict (codebase_id) do update set hook_checked_at = excluded.hook_checked_at, hook_trouble = excluded.hook_trouble, hook_basis = excluded.hook_basis`,
-        [codebase, hookCheckedAt, hookTrouble, hookBasis]);
+        `insert into codebase_looks (codebase_id, hook_checked_at, hook_trouble, hook_basis, hook_secrets) values ($1, $2, $3, $4, $5)
+         on conflict (codebase_id) do update set hook_checked_at = excluded.hook_checked_at, hook_trouble = excluded.hook_trouble, hook_basis = excluded.hook_basis, hook_secrets = excluded.hook_secrets`,
+        [codebase, hookCheckedAt, hookTrouble, hookBasis, hookSecrets]);
     },
 
     async paced(source, pace) {

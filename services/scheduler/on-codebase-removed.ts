@@ -5,10 +5,10 @@ import { GitLabRequestError, type GitLab } from '#shared/gitlab/gitlab.ts';
 import { applyToCodebase } from '#shared/lifecycles/codebase-state.ts';
 import { readState } from '#shared/lifecycles/read-state.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
-import { LATER_MS, parts, refused, type SchedulerDeps } from './on-codebase-registered.ts';
+import { LATER_MS, parts, refused, waitForPlace, type HookWorkDeps } from './on-codebase-registered.ts';
 
 /** Takes our webhook away in GitLab. That GitLab will not is told, and keeps nothing waiting: its deliveries are ignored. @throws Unavailable */
-export async function onCodebaseRemoved(deps: SchedulerDeps, fact: Fact<'codebase.removed'>): Promise<Outcome> {
+export async function onCodebaseRemoved(deps: HookWorkDeps, fact: Fact<'codebase.removed'>): Promise<Outcome> {
   const state = await readState(deps.log, fact.stream, applyToCodebase);
   // Undone, and perhaps removed again: that removal comes later. Or none stands there, or its end is told.
   if (state?.removal?.id !== fact.id || state.hook === undefined || state.hookToldOf === fact.id) return { kind: 'done' };
@@ -17,8 +17,10 @@ export async function onCodebaseRemoved(deps: SchedulerDeps, fact: Fact<'codebas
   const access = await deps.sources.access(sourceId);
   if (access === undefined) return { kind: 'retry', afterMs: LATER_MS, reason: `source ${sourceId} has no credentials` };
 
+  const leave = deps.places.take(sourceId, fact.id);
+  if (leave === undefined) return waitForPlace(deps, { sourceId, fact });
   const { id: gitlabHookId } = state.hook;
-  const trouble = await deleteHook(deps.openGitLab(access), gitlabProjectId, gitlabHookId);
+  const trouble = await deleteHook(deps.openGitLab(access), gitlabProjectId, gitlabHookId).finally(leave);
   const told = trouble === undefined
     ? newFact({ type: 'hook.removed', data: { codebaseId, sourceId, gitlabHookId }, ...parts(deps, fact) })
     : refused(parts(deps, fact), registration, `GitLab does not let us take webhook ${gitlabHookId} away: ${trouble}. Delete it by hand, in the project's settings; what it still delivers is ignored.`);

@@ -36,19 +36,28 @@ export function intervalMs(activeAt: number, now: number, pace: Pace): number {
 }
 
 /**
+ * Since `then`. What lies ahead of the clock was written before the clock was set back: by how much is as good a guess as any,
+ * and an hour's step makes all due at once instead of nothing for an hour.
+ */
+export const elapsedMs = (then: number, now: number): number => Math.abs(now - then);
+
+/** Whether a time that was set at most `msMax` ahead is still to come; one that lies further ahead was set by another clock. */
+const isAhead = (at: number, { now, msMax }: { now: number; msMax: number }) => at > now && at - now <= msMax;
+
+/**
  * Who is due, first come first: second looks, then by how late each is in its own measure, so that a short budget stretches
  * all alike and starves nobody; the newest active goes first among equals.
  */
 export function dueLooks<T extends Looked>(watched: readonly T[], { now, pace }: { now: number; pace: Pace }): T[] {
   const due: { one: T; lateness: number }[] = [];
   for (const one of watched) {
-    if (one.nextAt !== null && one.nextAt > now) continue;
+    if (one.nextAt !== null && isAhead(one.nextAt, { now, msMax: Math.max(pace.idleMs, pace.activeMs) })) continue;
     if (one.confirmAt !== null) {
-      if (one.confirmAt <= now) due.push({ one, lateness: Infinity });
+      if (!isAhead(one.confirmAt, { now, msMax: CONFIRMED_MS })) due.push({ one, lateness: Infinity });
       continue;
     }
-    const lateness = (now - one.lookedAt) / intervalMs(one.activeAt, now, pace);
-    if (lateness >= 1 || (one.nextAt !== null && one.nextAt <= now)) due.push({ one, lateness });
+    const lateness = elapsedMs(one.lookedAt, now) / intervalMs(one.activeAt, now, pace);
+    if (lateness >= 1 || one.nextAt !== null) due.push({ one, lateness });
   }
   const byLateness = (a: number, b: number) => (a === b ? 0 : b - a);
   return due.sort((a, b) => byLateness(a.lateness, b.lateness) || b.one.activeAt - a.one.activeAt || (a.one.id < b.one.id ? -1 : 1)).map(({ one }) => one);

@@ -10,6 +10,7 @@ import { createLogger } from '#shared/runtime/logger.ts';
 import { createMetrics } from '#shared/runtime/metrics.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
+import type { WebhookSecrets } from '#shared/sources/source-directory.ts';
 import { isOutOfReach } from './ensure-hook.ts';
 import { NEVER_LOOKED, type LookRow, type Looks, type SourcePace } from './looks.ts';
 import { poll } from './poll.ts';
@@ -28,7 +29,7 @@ type Fault = 'none' | 'away' | 'refused' | 'throttled';
 function createWorld({ schedulers = 1, hintAgoMs = 0, hook = 'installed' as 'installed' | 'refused', isBehind = false } = {}) {
   const log = createMemoryEventLog();
   let time = START;
-  const gitlab = { heads: [{ ref: MAIN, commit: A }] as RefHead[], fault: 'none' as Fault, askedAt: [] as number[], hooks: [] as GitLabHook[], canTest: true, tested: 0 };
+  const gitlab = { heads: [{ ref: MAIN, commit: A }] as RefHead[], fault: 'none' as Fault, askedAt: [] as number[], hooks: [] as GitLabHook[], canTest: true, tested: 0, canChange: true, tokens: [] as string[], secrets: { tokens: ['plain'], signingTokens: ['whsec_x'] } as WebhookSecrets };
   const answered = <T>(value: () => T) => {
     gitlab.askedAt.push(time);
     if (gitlab.fault === 'away') throw new Unavailable('gitlab', '502');
@@ -44,7 +45,11 @@ function createWorld({ schedulers = 1, hintAgoMs = 0, hook = 'installed' as 'ins
     heads: async () => answered(() => [...gitlab.heads]),
     hooks: async () => answered(() => gitlab.hooks),
     createHook: async (_project: unknown, { url }: { url: string }) => answered(() => save(50, url)),
-    updateHook: async (_project: unknown, id: number, { url }: { url: string }) => answered(() => save(id, url)),
+    updateHook: async (_project: unknown, id: number, { url, token }: { url: string; token: string }) => {
+      if (!gitlab.canChange) return { kind: 'refused', status: 403, detail: '403' };
+      gitlab.tokens.push(token);
+      return answered(() => save(id, url));
+    },
     testHook: async (_project: unknown, id: number) => {
       gitlab.tested += 1;
       if (!gitlab.canTest) throw new GitLabRequestError('test', 422, 'Hook execution failed');
@@ -71,7 +76,7 @@ function createWorld({ schedulers = 1, hintAgoMs = 0, hook = 'installed' as 'ins
     // The tables follow the log at once.
     store: { ...createMemoryReadStore(model), position: async () => (isBehind ? BEGINNING : log.head()) },
     bus: { parked: async () => [], workedUpTo: () => log.head() },
-    sources: { access: async () => ({ baseUrl: 'http://gitlab', token: 't', caPem: undefined, proxyUrl: undefined }), webhookSecrets: async () => ({ tokens: ['plain'], signingTokens: ['whsec_x'] }) },
+    sources: { access: async () => ({ baseUrl: 'http://gitlab', token: 't', caPem: undefined, proxyUrl: undefined }), webhookSecrets: async () => gitlab.secrets },
     sleep: async (ms: number, signal: AbortSignal) => { time += ms / schedulers; if (!signal.aborted) await new Promise(setImmediate); },
   };
   const running = Array.from({ length: schedulers }, () => poll(deps, settings, stopping.signal));
@@ -144,6 +149,26 @@ test('while the tables are behind the log nothing is concluded', async () => {
 });
 
 describe('webhooks', () => {
+  test.each([null, 900_000])('get changed secrets within seconds, also when they were never looked after; one that may not be changed is tried again, and not noted as having them (looked after before: %s)', async (checkedAfterMs) => {
+    world = createWorld();
+    await world.register();
+    const url = `http://here/webhooks/gitlab/${SOURCE}`;
+    world.gitlab.hooks = [{ id: 50, url, isSigned: true, alertStatus: 'executable', receivesPushes: true }];
+    if (checkedAfterMs !== null) await world.pass(1_000_000);
+    world.gitlab.canChange = false;
+    world.gitlab.secrets = { tokens: ['new', 'plain'], signingTokens: ['whsec_new', 'whsec_x'], revision: 2, formerUntil: new Date(START) };
+    await world.pass(60_000);
+    expect([world.gitlab.tokens, world.rows.get(CODEBASE)?.hookSecrets ?? 0]).toEqual([[], 0]);
+    expect(world.rows.get(CODEBASE)?.hookTrouble).toContain('does not let us');
+    world.gitlab.canChange = true;
+    await world.pass(3_700_000);
+    expect([world.gitlab.tokens, world.rows.get(CODEBASE)?.hookSecrets, world.rows.get(CODEBASE)?.hookTrouble]).toEqual([['new'], 2, null]);
+    expect((await world.factsOf('hook.installed')).map(({ data }) => (data as { how: string }).how)).toEqual(['created', 'repaired']);
+    world.gitlab.secrets = { ...world.gitlab.secrets, revision: 5, tokens: ['newer', 'new'] };
+    await world.pass(20_000);
+    expect([world.gitlab.tokens, world.rows.get(CODEBASE)?.hookSecrets]).toEqual([['new', 'newer'], 5]);
+  });
+
   test.each<[string, (at: string) => GitLabHook[], number]>([
     ['gone', () => [], 0],
     ['disabled', (url) => [{ id: 50, url, isSigned: true, alertStatus: 'disabled', receivesPushes: true }], 1],

@@ -5,12 +5,13 @@ import type { Metrics } from '#shared/runtime/metrics.ts';
 import type { PollingSettings } from '#shared/runtime/settings.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { createBudget, type Budget } from './budget.ts';
+import { bySource } from './by-source.ts';
 import { checkHook, HOOK_CHECK_REQUESTS } from './check-hook.ts';
 import { hookWishOf } from './ensure-hook.ts';
 import { lookAtCodebase, type Look, type LookDeps } from './look-at-codebase.ts';
 import type { Looks } from './looks.ts';
 import type { SchedulerDeps } from './on-codebase-registered.ts';
-import { boundOf, dueLooks } from './plan-looks.ts';
+import { boundOf, dueLooks, elapsedMs } from './plan-looks.ts';
 import { loadRoster, lookedOf, type Roster, type Watched } from './roster.ts';
 
 export interface PollDeps extends SchedulerDeps, LookDeps {
@@ -36,7 +37,7 @@ const FAILED_WAIT_MS = 5_000;
 const SOURCE_FAILURES_MAX = 3;
 const SOURCE_WAIT_MS_MAX = 60_000;
 
-interface SourceState { readonly budget: Budget; underWay: number; failures: number; told: string; basis: string | undefined }
+interface SourceState { readonly budget: Budget; underWay: number; failures: number; told: string; basis: string | undefined; secrets: number }
 
 /** Looks at what is due, and after webhooks, until told to stop; resolves once what was begun has ended. */
 export async function poll(deps: PollDeps, config: PollingSettings, signal: AbortSignal): Promise<void> {
@@ -47,7 +48,7 @@ export async function poll(deps: PollDeps, config: PollingSettings, signal: Abor
   while (!signal.aborted) {
     try {
       const now = deps.now().getTime();
-      if (now - rosterAt >= Math.min(ROSTER_EVERY_MS, config.activeSeconds * 500)) {
+      if (elapsedMs(rosterAt, now) >= Math.min(ROSTER_EVERY_MS, config.activeSeconds * 500)) {
         roster = await loadRoster(deps, roster);
         rosterAt = now;
         await tellPace(deps, config, { sources, roster });
@@ -80,23 +81,25 @@ function due({ deps, config, sources, roster, now }: Round): (() => Promise<void
     begun.push(() => work(source).finally(() => { watched.isBusy = false; source.underWay -= 1; }));
   };
   for (const { watched, requests } of dueLooks(idle.map(lookedOf), { now, pace })) begin(watched, requests, (source) => lookAt({ deps, config, source, watched }));
-  for (const watched of idle.filter((one) => isHookDue(one, { config, now, basis: sources.get(one.sourceId)?.basis }))) begin(watched, HOOK_CHECK_REQUESTS, (source) => lookAfterHook({ deps, config, source, watched }));
+  for (const watched of idle.filter((one) => isHookDue(one, { config, now, source: sources.get(one.sourceId) }))) begin(watched, HOOK_CHECK_REQUESTS, (source) => lookAfterHook({ deps, config, source, watched }));
   return begun;
 }
 
 function stateOf(sources: Map<SourceId, SourceState>, id: SourceId, { config, now }: { config: PollingSettings; now: number }): SourceState {
-  const known = sources.get(id) ?? { budget: createBudget(config.requestsPerMinute, now), underWay: 0, failures: 0, told: '', basis: undefined };
+  const known = sources.get(id) ?? { budget: createBudget(config.requestsPerMinute, now), underWay: 0, failures: 0, told: '', basis: undefined, secrets: 0 };
   sources.set(id, known);
   return known;
 }
 
-function isHookDue({ hook, row, registeredAt, isHookDoubted }: Watched, { config, now, basis }: { config: PollingSettings; now: number; basis: string | undefined }): boolean {
+function isHookDue({ hook, row, registeredAt, isHookDoubted }: Watched, { config, now, source }: { config: PollingSettings; now: number; source: Pick<SourceState, 'basis' | 'secrets'> | undefined }): boolean {
+  const { basis, secrets = 0 } = source ?? {};
+  const hasOldSecrets = (row.hookSecrets ?? 0) < secrets;
   if (hook === 'pending') return false; // Who eats the registration is at it.
   if (isHookDoubted && hook === 'installed') return true;
   // Another address or other credentials: what was refused may be taken now, what was made may lead nowhere.
-  if (basis !== undefined && basis !== row.hookBasis && (hook === 'refused' || row.hookBasis !== null)) return true;
-  const every = hook === 'installed' ? config.hookCheckSeconds : config.hookRetrySeconds;
-  return now - (row.hookCheckedAt === null ? registeredAt : Date.parse(row.hookCheckedAt)) >= every * 1_000;
+  if (basis !== undefined && basis !== row.hookBasis && (hook === 'refused' || row.hookBasis !== null || hasOldSecrets)) return true;
+  const every = hook === 'installed' && !hasOldSecrets ? config.hookCheckSeconds : config.hookRetrySeconds;
+  return elapsedMs(row.hookCheckedAt === null ? registeredAt : Date.parse(row.hookCheckedAt), now) >= every * 1_000;
 }
 
 interface Working { readonly deps: PollDeps; readonly config: PollingSettings; readonly source: SourceState; readonly watched: Watched }
@@ -122,7 +125,7 @@ async function attempt<T>({ deps, source, watched }: Working, step: () => Promis
     return await step();
   } catch (error) {
     if (!(error instanceof Unavailable)) deps.logger.error({ error, codebase: watched.id }, 'a look failed');
-    else if (error.retryAfterMs !== undefined) source.budget.hold(deps.now().getTime() + error.retryAfterMs, error.message);
+    else if (error.retryAfterMs !== undefined) source.budget.hold(deps.now().getTime(), error.retryAfterMs, error.message);
     return undefined;
   }
 }
@@ -147,17 +150,17 @@ function failed({ deps, config, source, watched }: Working, detail: string | und
   const waitMs = Math.min(config.idleSeconds * 1_000, FAILED_WAIT_MS * 2 ** Math.min(row.failures, 20));
   watched.row = { ...row, failures: row.failures + 1, nextAt: new Date(now + waitMs).toISOString() };
   source.failures += 1;
-  if (source.failures >= SOURCE_FAILURES_MAX) source.budget.hold(now + Math.min(SOURCE_WAIT_MS_MAX, FAILED_WAIT_MS * 2 ** Math.min(source.failures - SOURCE_FAILURES_MAX, 20)), detail ?? 'GitLab does not answer');
+  if (source.failures >= SOURCE_FAILURES_MAX) source.budget.hold(now, Math.min(SOURCE_WAIT_MS_MAX, FAILED_WAIT_MS * 2 ** Math.min(source.failures - SOURCE_FAILURES_MAX, 20)), detail ?? 'GitLab does not answer');
   deps.metrics.looks.inc({ outcome: detail === undefined ? 'away' : 'unanswered' });
   deps.logger.info({ codebase: watched.id, detail, waitMs }, 'a look was not answered');
 }
 
 async function lookAfterHook(work: Working): Promise<void> {
   const { deps, watched, source } = work;
-  const checked = await attempt(work, () => checkHook(deps, { id: watched.id, trouble: watched.row.hookTrouble }));
+  const checked = await attempt(work, () => checkHook(deps, { id: watched.id, trouble: watched.row.hookTrouble, secrets: watched.row.hookSecrets }));
   // Not answered: as if it had been, so that it is tried again when it is due next.
-  const { hookTrouble, hookBasis } = watched.row;
-  const check = checked ?? { hookCheckedAt: deps.now().toISOString(), hookTrouble, hookBasis: source.basis ?? hookBasis };
+  const { hookTrouble, hookBasis, hookSecrets } = watched.row;
+  const check = checked ?? { hookCheckedAt: deps.now().toISOString(), hookTrouble, hookBasis: source.basis ?? hookBasis, hookSecrets };
   watched.isHookDoubted = false;
   watched.row = { ...watched.row, ...check };
   await deps.looks.hookChecked(watched.id, check).catch((error: unknown) => deps.logger.warn({ error, codebase: watched.id }, 'a check of a webhook could not be kept'));
@@ -167,9 +170,11 @@ async function lookAfterHook(work: Working): Promise<void> {
 async function tellPace(deps: PollDeps, config: PollingSettings, { sources, roster }: { sources: Map<SourceId, SourceState>; roster: ReadonlyMap<CodebaseId, Watched> }): Promise<void> {
   const now = deps.now().getTime();
   const pace = { activeMs: config.activeSeconds * 1_000, idleMs: config.idleSeconds * 1_000 };
-  for (const [id, all] of bySource(roster)) {
+  for (const [id, all] of bySource(roster.values())) {
     const source = stateOf(sources, id, { config, now });
-    source.basis = (await hookWishOf(deps, id))?.basis;
+    const wish = await hookWishOf(deps, id);
+    source.basis = wish?.basis;
+    source.secrets = wish?.secrets ?? 0;
     const looked = all.map(lookedOf);
     const bound = boundOf(looked, { now, pace, requestsPerMinute: config.requestsPerMinute });
     const held = source.budget.held;
@@ -186,14 +191,4 @@ async function tellPace(deps: PollDeps, config: PollingSettings, { sources, rost
     await deps.looks.paced(id, told);
     source.told = JSON.stringify(told);
   }
-}
-
-function bySource(roster: ReadonlyMap<CodebaseId, Watched>): Map<SourceId, Watched[]> {
-  const all = new Map<SourceId, Watched[]>();
-  for (const one of roster.values()) {
-    const those = all.get(one.sourceId);
-    if (those === undefined) all.set(one.sourceId, [one]);
-    else those.push(one);
-  }
-  return all;
 }

@@ -5,6 +5,7 @@ import type { Fact } from '#schemas/events/facts.ts';
 import { codebaseIdOf, codebaseStream } from '#schemas/ids.ts';
 import { createLogBus } from '#shared/bus/log-bus.ts';
 import { createMemoryGroupStore } from '#shared/bus/memory-group-store.ts';
+import { createLocalProgressChannel } from '#shared/bus/local-progress-channel.ts';
 import { GitLabRequestError, type GitLab, type GitLabHook, type WantedHook } from '#shared/gitlab/gitlab.ts';
 import { createMemoryEventLog } from '#shared/log/memory-event-log.ts';
 import { createMemoryReadStore } from '#shared/read-store/memory-read-store.ts';
@@ -28,7 +29,7 @@ const hookAt = (id: number, url: string): GitLabHook => ({ id, url, isSigned: tr
 function createWorld() {
   const log = createMemoryEventLog();
   let store = createMemoryGroupStore();
-  const gitlab = { hooks: [] as GitLabHook[], sent: [] as WantedHook[], asked: 0, is: 'there' as 'there' | 'away' | 'absent' | 'refused', isSigning: true, onCreate: async (): Promise<void> => undefined, onDelete: async (): Promise<void> => undefined };
+  const gitlab = { hooks: [] as GitLabHook[], sent: [] as WantedHook[], asked: 0, is: 'there' as 'there' | 'away' | 'absent' | 'refused', isSigning: true, onCreate: async (_project?: unknown): Promise<void> => undefined, onDelete: async (): Promise<void> => undefined };
   const clock = { time: Date.parse('2026-01-01T00:00:00Z') };
   const now = () => new Date(clock.time);
   const secrets = { there: true };
@@ -47,7 +48,7 @@ function createWorld() {
   };
   const fake = {
     hooks: async () => answer(() => gitlab.hooks),
-    createHook: async (_project: unknown, wanted: WantedHook) => { await gitlab.onCreate(); return answer(() => save(gitlab.hooks.length + 100, wanted)); },
+    createHook: async (project: unknown, wanted: WantedHook) => { await gitlab.onCreate(project); return answer(() => save(gitlab.hooks.length + 100, wanted)); },
     updateHook: async (_project: unknown, id: number, wanted: WantedHook) => answer(() => save(id, wanted)),
     deleteHook: async (_project: unknown, id: number) => {
       await gitlab.onDelete();
@@ -62,12 +63,12 @@ function createWorld() {
     query: async () => [], metrics: createMetrics(), logger: createLogger('silent'), sleep,
     log, publicUrl: 'http://here', now, openGitLab: () => fake,
     checks: { claimDue: async () => undefined, keep: async () => undefined },
-    bus: createLogBus({ log, store, logger: createLogger('silent'), now, sleep }),
+    bus: createLogBus({ log, store, progress: createLocalProgressChannel(), logger: createLogger('silent'), now, sleep }),
     sources: {
       access: async () => ({ baseUrl: 'http://gitlab', token: 't', caPem: undefined, proxyUrl: undefined }),
       webhookSecrets: async () => (secrets.there ? { tokens: ['plain', 'older'], signingTokens: ['whsec_x'] } : undefined),
     },
-  }, { concurrency: 2, polling: { requestsPerMinute: 300, activeSeconds: 60, idleSeconds: 900, hookCheckSeconds: 900, hookRetrySeconds: 3_600 } });
+  }, { concurrency: 2, concurrencyOfSource: 1, polling: { requestsPerMinute: 300, activeSeconds: 60, idleSeconds: 900, hookCheckSeconds: 900, hookRetrySeconds: 3_600 } });
   let running = startScheduler();
   return {
     log, gitlab, secrets, clock,
@@ -280,4 +281,35 @@ async function until(what: string, isSo: () => boolean | Promise<boolean>): Prom
     if (performance.now() > end) throw new Error(`waited in vain: ${what}`);
     await delay(2);
   }
+}
+
+test('a GitLab that does not answer keeps the webhooks of another waiting for nothing', async () => {
+  const silent = hanging();
+  const held = [registeredAt(SOURCE, 21), registeredAt(SOURCE, 22), registeredAt(SOURCE, 23)];
+  const other = registeredAt(randomUUID() as SourceId, 24);
+  world.gitlab.onCreate = async (project) => { if (project !== 24) await silent.promise; };
+  try {
+    for (const fact of [...held, other]) await world.log.append(codebaseStream(fact.data.codebaseId), 'noStream', [fact]);
+    const toldOf = async ({ data }: typeof other) => (await world.log.readStream(codebaseStream(data.codebaseId), { limit: 100 })).some(({ type }) => type === 'hook.installed');
+    await until('the other has its webhook', () => toldOf(other));
+    expect(await Promise.all(held.map(toldOf))).toEqual([false, false, false]);
+    silent.resolve();
+    for (const fact of held) await until('it has its webhook too', () => toldOf(fact));
+  } finally {
+    silent.resolve();
+  }
+});
+
+function registeredAt(sourceId: SourceId, project: number) {
+  const codebaseId = codebaseIdOf(sourceId, project as GitLabProjectId);
+  return newFact({
+    type: 'codebase.registered', ...parts, key: codebaseId,
+    data: { codebaseId, sourceId, gitlabProjectId: project as GitLabProjectId, path: null, followed: { branches: ['*'], tags: [] }, command: { id: randomUUID(), digest: '0'.repeat(64) } },
+  });
+}
+
+function hanging(): { readonly promise: Promise<void>; resolve(): void } {
+  let resolve = (): void => undefined;
+  const promise = new Promise<void>((done) => { resolve = done; });
+  return { promise, resolve: () => resolve() };
 }

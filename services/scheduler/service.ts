@@ -1,38 +1,55 @@
 import type { Fact } from '#schemas/events/facts.ts';
 import type { Bus, Outcome } from '#shared/bus/bus.ts';
+import { createSourcePlaces } from '#shared/gitlab/source-places.ts';
 import type { Query } from '#shared/postgres/query.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import type { PollingSettings } from '#shared/runtime/settings.ts';
 import { deleteRemoved, type DeleteRemovedDeps } from './delete-removed.ts';
-import { flow } from './flow.ts';
+import type { flow } from './flow.ts';
 import { createLooks } from './looks.ts';
-import { onCodebaseRegistered, type SchedulerDeps } from './on-codebase-registered.ts';
+import { onCodebaseRegistered, type HookWorkDeps } from './on-codebase-registered.ts';
 import { onCodebaseRemoved } from './on-codebase-removed.ts';
 import { poll, type PollDeps } from './poll.ts';
+import { createReaderLooks } from './reader-looks.ts';
 import { recheckSources, type RecheckDeps } from './recheck-sources.ts';
+import { sweepReaders, type SweepDeps } from './sweep-readers.ts';
 
-type Eaten = Fact<(typeof flow.consumes)[number]>;
+/** Worked on one by one. What webhooks hint at is followed in the log instead, by the sweep that it hurries. */
+const WORK = ['codebase.registered', 'codebase.restored', 'codebase.removed'] as const satisfies readonly (typeof flow.consumes)[number][];
+type Eaten = Fact<(typeof WORK)[number]>;
 
-export interface SchedulerServiceDeps extends Omit<PollDeps, 'bus' | 'looks'>, Omit<RecheckDeps, 'sources'> {
-  readonly bus: Pick<Bus, 'consume' | 'parked' | 'workedUpTo'>;
+export interface SchedulerServiceDeps extends Omit<PollDeps, 'bus' | 'looks'>, Omit<RecheckDeps, 'sources'>, Omit<SweepDeps, 'readerLooks' | 'log' | 'store' | 'sources'> {
+  readonly bus: Pick<Bus, 'consume' | 'lead' | 'parked' | 'workedUpTo'>;
   readonly query: Query;
   readonly log: PollDeps['log'] & DeleteRemovedDeps['log'];
+  readonly store: PollDeps['store'] & SweepDeps['store'];
 }
 
-/** Keeps what GitLab must have for us, the webhooks; looks for what no webhook told; and ends what was removed. */
-export async function start(deps: SchedulerServiceDeps, config: { readonly concurrency: number; readonly polling: PollingSettings }): Promise<RunningService> {
+/** Of the budget of a source: set aside, so that neither many refs nor many readers keep the other from being learnt. */
+const READERS_SHARE = 0.2;
+
+/** Keeps what GitLab must have for us, the webhooks; looks for what no webhook told; learns who reads what; and ends what was removed. */
+export async function start(deps: SchedulerServiceDeps, config: { readonly concurrency: number; readonly concurrencyOfSource: number; readonly polling: PollingSettings }): Promise<RunningService> {
   const stopping = new AbortController();
+  const work = { ...deps, places: createSourcePlaces(config.concurrencyOfSource) };
   const consuming = deps.bus.consume({
-    group: 'scheduler', types: flow.consumes, concurrency: config.concurrency,
-    handle: (fact) => handle(deps, fact as Eaten),
+    group: 'scheduler', types: WORK, concurrency: config.concurrency,
+    handle: (fact) => handle(work, fact as Eaten),
   }, stopping.signal);
-  const polling = poll({ ...deps, looks: createLooks(deps.query) }, config.polling, stopping.signal);
-  const deleting = deleteRemoved(deps, stopping.signal);
-  const checking = recheckSources(deps, stopping.signal);
-  return { name: 'scheduler', stop: async () => { stopping.abort(); await Promise.all([consuming, polling, checking, deleting]); } };
+  const { requestsPerMinute } = config.polling;
+  const forReaders = Math.max(1, requestsPerMinute * READERS_SHARE);
+  // One scheduler at a time: two would ask GitLab twice, each within the whole of the budget.
+  const watching = deps.bus.lead('scheduler-looks', async (signal) => {
+    await Promise.all([
+      poll({ ...deps, looks: createLooks(deps.query) }, { ...config.polling, requestsPerMinute: requestsPerMinute - forReaders }, signal),
+      sweepReaders({ ...deps, readerLooks: createReaderLooks(deps.query) }, { requestsPerMinute: forReaders }, signal),
+      deleteRemoved(deps, signal), recheckSources(deps, signal),
+    ]);
+  }, stopping.signal);
+  return { name: 'scheduler', stop: async () => { stopping.abort(); await Promise.all([consuming, watching]); } };
 }
 
-function handle(deps: SchedulerDeps, fact: Eaten): Promise<Outcome> {
+function handle(deps: HookWorkDeps, fact: Eaten): Promise<Outcome> {
   switch (fact.type) {
     case 'codebase.registered':
     case 'codebase.restored': return onCodebaseRegistered(deps, fact);

@@ -11,6 +11,7 @@ import { createMemoryObjectIndex } from '#shared/objects/memory-object-index.ts'
 import type { Finding, ObjectIndex } from '#shared/objects/object-index.ts';
 import { createObjectReader } from '#shared/objects/object-reader.ts';
 import { packBlobName } from '#shared/objects/pack-store.ts';
+import { createLogger } from '#shared/runtime/logger.ts';
 import { factAfter, newFact } from '#shared/runtime/new-fact.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { blobOf, commitOf, packed, treeOf } from '#tests/harness/git-objects.ts';
@@ -30,7 +31,7 @@ beforeEach(() => {
   log = createMemoryEventLog();
   index = createMemoryObjectIndex();
   blobs = createMemoryBlobStore();
-  deps = { log, blobs, index, reader: createObjectReader({ index, blobs }), bus: { consume: async () => {}, tellProgress: () => {} }, now: () => NOW };
+  deps = { log, blobs, index, reader: createObjectReader({ index, blobs }), logger: createLogger('silent'), bus: { consume: async () => {}, tellProgress: () => {} }, now: () => NOW };
 });
 
 /** A sync as fetcher and scanner leave it, and its last fact. */

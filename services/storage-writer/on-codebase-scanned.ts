@@ -6,7 +6,9 @@ import { FindingsDamaged, getFindings } from '#shared/findings/findings-file.ts'
 import type { EventLog } from '#shared/log/event-log.ts';
 import type { Finding, ObjectIndex } from '#shared/objects/object-index.ts';
 import type { ObjectReader } from '#shared/objects/object-reader.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
 import { factAfter } from '#shared/runtime/new-fact.ts';
+import { tookStep } from '#shared/runtime/trail.ts';
 import { verifyPacks } from './verify-packs.ts';
 
 export interface StorageWriterDeps {
@@ -15,6 +17,7 @@ export interface StorageWriterDeps {
   readonly index: ObjectIndex;
   readonly reader: Pick<ObjectReader, 'read'>;
   readonly bus: Pick<Bus, 'consume' | 'tellProgress'>;
+  readonly logger: Pick<Logger, 'debug'>;
   now(): Date;
 }
 
@@ -25,9 +28,13 @@ export async function onCodebaseScanned(deps: StorageWriterDeps, fact: Fact<'cod
   const [next] = await deps.log.readStream(fact.stream, { from: fact.revision + 1, limit: 1 });
   if (next !== undefined) return { kind: 'done' }; // Somebody was here before: the stream is the truth.
   // Wrong revision: another writer was quicker, and recorded the same objects.
-  await deps.log.append(fact.stream, fact.revision, [await judge(deps, fact, signal)]);
+  const judged = await judge(deps, fact, signal);
+  const outcome = await deps.log.append(fact.stream, fact.revision, [judged]);
+  if (outcome.kind === 'appended') tookStep(deps.logger, judged.type === 'codebase.stored' ? 'stored' : 'ended', { ...tookOf(fact), type: judged.type, position: outcome.position });
   return { kind: 'done' };
 }
+
+const tookOf = ({ data, correlationId: correlation }: Fact<'codebase.scanned'>) => ({ sync: data.syncId, correlation, codebase: data.codebaseId });
 
 async function judge(deps: StorageWriterDeps, fact: Fact<'codebase.scanned'>, signal: AbortSignal): Promise<NewFact> {
   const { data } = fact;
@@ -40,6 +47,7 @@ async function judge(deps: StorageWriterDeps, fact: Fact<'codebase.scanned'>, si
   const findings = await findingsOf(deps, data);
   if (findings === undefined) return failed(deps, fact, 'object-damaged', 'what the scanner found does not hash to its name');
   const { added } = await deps.index.record(verified.places, findings);
+  tookStep(deps.logger, 'recorded', tookOf(fact));
   return factAfter(fact, {
     type: 'codebase.stored', time: deps.now(), worker: 'storage-writer',
     data: {
@@ -71,7 +79,7 @@ function progressTeller({ bus, now }: StorageWriterDeps, data: Fact<'codebase.sc
   let last = now().getTime();
   return (progress: { objectsDone: number; bytesDone: number }) => {
     const at = now().getTime();
-    if (at - last < PROGRESS_EVERY_MS) return;
+    if (Math.abs(at - last) < PROGRESS_EVERY_MS) return;
     last = at;
     bus.tellProgress({ syncId, codebaseId, ref, step: 'store', objectsTotal, ...progress });
   };

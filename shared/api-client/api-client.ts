@@ -12,6 +12,7 @@ import { refList, versionList, type RefList, type VersionList } from '#schemas/a
 import type { checkSource, registerCodebase, registerSource, requestSync } from '#schemas/commands/commands.ts';
 import { createContentCalls, type ContentCalls } from './content-calls.ts';
 import { followerCalls, type FollowerCalls } from './follow.ts';
+import { createIdentityCalls, type IdentityCalls } from './identity-calls.ts';
 import { createLifecycleCalls, type LifecycleCalls } from './lifecycle-calls.ts';
 import { followLive, type LiveMessage, type LiveOptions } from './live.ts';
 import { createRequests, type Reach } from './requests.ts';
@@ -41,7 +42,7 @@ export interface FileAnswer {
 }
 
 /** Every call @throws ApiProblem | EngineUnreachable | UnexpectedAnswer. */
-export interface ApiClient extends LifecycleCalls, ContentCalls, FollowerCalls {
+export interface ApiClient extends LifecycleCalls, ContentCalls, FollowerCalls, IdentityCalls {
   readonly url: string;
   sources(): Promise<readonly SourceAnswer[]>;
   addSource(body: z.input<typeof registerSource>): Promise<SourceRegisteredAnswer>;
@@ -96,6 +97,7 @@ export function createApiClient({ url, token, ...patience }: Reach): ApiClient {
     url: base,
     ...createLifecycleCalls({ ask }),
     ...followerCalls(requests),
+    ...createIdentityCalls(requests),
     sources: async () => (await ask(sourceList, 'GET', '/v1/sources')).sources,
     addSource: (body) => ask(sourceRegistered, 'POST', '/v1/sources', { body }),
 

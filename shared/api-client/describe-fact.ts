@@ -20,6 +20,7 @@ function inWords(fact: Told): string {
     case 'codebase.deleted': return 'deleted for good';
     case 'hook.removed': return `webhook ${fact.data.gitlabHookId} is gone`;
     case 'source.changed': return `${fact.data.name}: ${fact.data.changed.join(', ')} changed`;
+    case 'source.open-projects-decided': return `public and internal projects are read by ${fact.data.readBy === 'members' ? 'their members' : 'whoever is signed in'}`;
     case 'source.removed': return 'removed, its credentials forgotten';
     case 'project.created':
     case 'project.renamed': return fact.data.name;
@@ -28,6 +29,15 @@ function inWords(fact: Told): string {
     case 'project.removed': return 'removed';
     case 'project.codebase-added': return `has codebase ${fact.data.codebaseId}`;
     case 'project.codebase-removed': return `has codebase ${fact.data.codebaseId} no longer`;
+    case 'codebase.readers-observed': return `GitLab lets ${counted(fact.data.granted.length, 'user')} more read it, ${fact.data.revoked.length} no longer`;
+    case 'project.reading-given': return `its members read codebase ${fact.data.codebaseId}`;
+    case 'project.reading-taken': return `its members read codebase ${fact.data.codebaseId} no longer`;
+    case 'project.member-added': return `user ${fact.data.userId} is in it, as ${fact.data.role}`;
+    case 'project.member-changed': return `user ${fact.data.userId} is ${fact.data.role} now`;
+    case 'project.member-removed': return `user ${fact.data.userId} is in it no longer`;
+    case 'user.gitlab-bound': return `is GitLab user ${fact.data.gitlabUserId} of source ${fact.data.sourceId}`;
+    case 'user.gitlab-unbound': return `is GitLab user ${fact.data.gitlabUserId} of source ${fact.data.sourceId} no longer`;
+    case 'bindings.recorded': return 'who is who in GitLab is recorded from here on';
     case 'hook.installed': return `webhook ${fact.data.gitlabHookId} ${fact.data.how}${fact.data.isSigned ? ', deliveries are signed' : ''}`;
     case 'hook.refused': return fact.data.reason;
     case 'push.received': return fact.data.refs.length === 0 ? 'no refs named: all are looked at' : listed(fact.data.refs.map((hint) => `${shortRef(hint.ref)} to ${hint.after === null || /^0+$/.test(hint.after) ? 'nothing' : shortId(hint.after)}`));

@@ -33,6 +33,9 @@ const RETRY_MS_MAX = 5_000;
 const CLOSE_FINAL_FROM = 4_500;
 const CLOSE_NOT_AUTHENTICATED = 4_501;
 
+/** As an address would be answered. */
+const STATUS: Readonly<Record<string, number>> = { 'codebase-unknown': 404, 'project-unknown': 404, 'not-allowed': 403, 'access-lost': 403 };
+
 interface Place {
   position: string | undefined;
   hasListened: boolean;
@@ -76,7 +79,7 @@ function messageOf(frame: ServerFrame, place: Place): LiveMessage | 'hole' | und
   switch (frame.op) {
     case 'connected':
     case 'unsubscribed': return undefined;
-    case 'error': throw new ApiProblem({ status: 400, code: frame.code, detail: frame.detail });
+    case 'error': throw new ApiProblem({ status: STATUS[frame.code] ?? 400, code: frame.code, detail: frame.detail });
     case 'progress': {
       const parsed = syncProgress.safeParse(frame.progress);
       return parsed.success ? { kind: 'progress', progress: parsed.data } : undefined;

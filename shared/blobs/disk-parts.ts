@@ -16,11 +16,11 @@ export function partName(): string {
   return `${THIS_HOST}.${process.pid}.${THIS_PROCESS}.${randomUUID()}`;
 }
 
-/** Removes what processes that died have left. A part that somebody is writing stays. */
+/** Removes what processes that died have left, files or folders. A part that somebody is writing stays. */
 export async function sweepParts(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const path = join(folder, name);
-    if (await isAbandoned(name, path)) await rm(path, { force: true });
+    if (await isAbandoned(name, path)) await rm(path, { recursive: true, force: true });
   }
 }
 

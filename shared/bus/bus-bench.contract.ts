@@ -9,13 +9,17 @@ import { newFact } from '#shared/runtime/new-fact.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import type { Bus, Consumer, Handling, Outcome } from './bus.ts';
 import type { GroupStore } from './group-store.ts';
-import { createLogBus } from './log-bus.ts';
+import { createLogBus, type LogBusDeps } from './log-bus.ts';
+import { createLocalProgressChannel } from './local-progress-channel.ts';
 
 /** A bus as one process has it. */
 export interface OpenBus {
   readonly bus: Bus;
   /** kill -9: from now on nothing of this process has an effect, and no answer reaches it. */
   crash(): void;
+  /** SIGSTOP: what it does next, and the answers to what it has asked, come after `goOn`. */
+  pause(): void;
+  goOn(): void;
   isDead(): boolean;
   readonly died: Promise<void>;
 }
@@ -26,6 +30,13 @@ export interface Bench {
   open(): OpenBus;
   /** What the group memory does not answer: from now on, until said otherwise. */
   setAway(what: 'everything' | 'parking' | 'nothing'): void;
+  /** So much time passes, for the store, that every lease has run out. */
+  runOut(): Promise<void>;
+  /** Whether processes of a group share its keys; else one of them does all of it, and the others stand by. */
+  readonly isShared?: boolean;
+  /** Where they share its keys: whether a key is of the share that has the lease of this name. */
+  isOf?(lease: string, key: string): boolean;
+  close?(): Promise<void>;
 }
 
 export interface LogBusBench extends Bench {
@@ -37,49 +48,70 @@ export interface LogBusBench extends Bench {
 
 const never = new Promise<never>(() => undefined);
 
+/** What processes share. */
+export interface Shared {
+  /** As one process has it, until `life` ends: with it its leases do. */
+  open(life: AbortSignal): GroupStore;
+  runOut(): Promise<void>;
+}
+
+/** The bus of one process. */
+export type BusOfProcess = (deps: LogBusDeps & { readonly log: EventLog }, process: { readonly life: AbortSignal; isPaused(): boolean }) => Bus;
+
 /** Sleeps are cut to `sleepMsMax`: the order of things stays, and a back-off of 30 s does not take 30 s. */
-export function createLogBusBench(store: GroupStore, { sleepMsMax = 5 } = {}): LogBusBench {
-  const log = createMemoryEventLog();
+export function createLogBusBench(shared: Shared, options: { readonly sleepMsMax?: number; readonly log?: EventLog; readonly createBus?: BusOfProcess } = {}): LogBusBench {
+  const { sleepMsMax = 5, log = createMemoryEventLog(), createBus = createLogBus } = options;
   let away: Parameters<Bench['setAway']>[0] = 'nothing';
-  const bench: LogBusBench = { log, slept: [], onStoreCall: () => undefined, setAway(what) { away = what; }, open };
+  const bench: LogBusBench = { log, slept: [], onStoreCall: () => undefined, setAway(what) { away = what; }, runOut: shared.runOut, open };
   return bench;
 
   function open(): OpenBus {
     const life = new AbortController();
+    const store = shared.open(life.signal);
     const isDead = () => life.signal.aborted;
+    let pause = createGate();
+    let isPaused = false;
+    pause.open();
     const call = async (name: string, args: readonly unknown[]) => {
+      await pause.opened;
       if (isDead()) return never;
       bench.onStoreCall({ name, args, die: () => life.abort() });
       if (isDead()) return never;
       if (away === 'everything' || (away === 'parking' && name === 'park')) throw new Unavailable('group store', 'away');
       const answer = await (store[name as keyof GroupStore] as (...all: readonly unknown[]) => Promise<unknown>)(...args);
+      await pause.opened;
       return isDead() ? never : answer;
     };
     const mortal = new Proxy(store, { get: (_store, name) => (...args: unknown[]) => call(String(name), args) });
     const sleep = async (ms: number, signal: AbortSignal) => {
       bench.slept.push(ms);
       await delay(Math.min(ms, sleepMsMax), undefined, { signal }).catch(() => undefined);
+      await pause.opened;
     };
-    const bus = createLogBus({ log, store: mortal, logger: createLogger('silent'), now: () => new Date(), sleep });
+    const bus = createBus({ log, store: mortal, progress: createLocalProgressChannel(), logger: createLogger('silent'), now: () => new Date(), sleep }, { life: life.signal, isPaused: () => isPaused });
     return {
       isDead,
       crash: () => life.abort(),
+      pause: () => { pause = createGate(); isPaused = true; },
+      goOn: () => { isPaused = false; pause.open(); },
       died: new Promise((resolve) => { life.signal.addEventListener('abort', () => resolve()); }),
       bus: {
         ...bus,
-        consume: (consumer, signal) => bus.consume(mortalConsumer(consumer, isDead), AbortSignal.any([signal, life.signal])),
+        consume: (consumer, signal) => bus.consume(mortalConsumer(consumer, { isDead, isGoingOn: () => pause.opened }), AbortSignal.any([signal, life.signal])),
       },
     };
   }
 }
 
-function mortalConsumer(consumer: Consumer, isDead: () => boolean): Consumer {
+function mortalConsumer(consumer: Consumer, { isDead, isGoingOn }: { isDead(): boolean; isGoingOn(): Promise<void> }): Consumer {
   return {
     ...consumer,
     async handle(fact, handling) {
+      await isGoingOn();
       if (isDead()) return never;
       try {
         const outcome = await consumer.handle(fact, handling);
+        await isGoingOn();
         return isDead() ? await never : outcome;
       } catch (error) {
         if (isDead()) await never;

@@ -67,7 +67,6 @@ export function parking(suite: Suite): void {
   });
 
   test('while the store is away nothing is parked, lost or passed; then it goes on', async () => {
-    await suite.add('a1', 'a2', 'b1');
     let tried = 0;
     const worker = suite.work((label) => {
       if (!label.startsWith('a')) return done;
@@ -75,6 +74,10 @@ export function parking(suite: Suite): void {
       suite.bench.setAway('everything');
       return { kind: 'park', reason: 'cannot be' };
     });
+    // Who has not begun yet cannot begin while it is away.
+    await suite.add('b0');
+    await until('the other key is worked on', () => worker.completed.includes('b0'));
+    await suite.add('a1', 'b1', 'a2');
     await until('the other key goes on', () => tried === 1 && worker.completed.includes('b1'));
     suite.bench.setAway('nothing');
     await until('it is parked', async () => (await parkedOf(suite, 'a'))?.facts === 2);

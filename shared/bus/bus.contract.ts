@@ -1,6 +1,7 @@
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import type { Progress } from './bus.ts';
 import { append, createGate, done, ofKey, parkedOf, startWorker, until, type Bench, type OpenBus, type Suite, type Worker } from './bus-bench.contract.ts';
+import { twoProcesses } from './bus-leases.contract.ts';
 import { parking, redriving } from './bus-parking.contract.ts';
 
 /** What every bus must do (bus.ts). `open` gives a log and a group memory of the suite's own; each test has its keys to itself. */
@@ -13,6 +14,7 @@ export function busContract(name: string, openBench: () => Promise<Bench>): void
     afterEach(async () => {
       bench.setAway('nothing');
       await Promise.all(workers.splice(0).map((worker) => worker.stop()));
+      await bench.close?.();
     });
 
     const suite: Suite = {
@@ -36,6 +38,7 @@ export function busContract(name: string, openBench: () => Promise<Bench>): void
     describe('parking', () => parking(suite));
     describe('redriving', () => redriving(suite));
     describe('ending', () => ending(suite));
+    describe('two processes', () => twoProcesses(suite));
     describe('telling', () => telling(suite));
   });
 }

@@ -20,11 +20,14 @@ export interface Handling {
   readonly sinceFirstMs: number;
   /** It was parked, and somebody wants it tried again. */
   readonly isRedriven: boolean;
+  /** Grows each time that another process takes the work on this fact's key over: whoever writes where the log is not asked, compares it. */
+  readonly term: number;
+  /** Aborts when the consumer is to stop, or another process has taken over, or is to. The same for all that is handed out in one term. */
   readonly signal: AbortSignal;
 }
 
 export interface Consumer {
-  /** Names the checkpoint: two groups each get everything. Over Kafka consumers of one group share the work; the embedded bus gives each of them all of it. */
+  /** Names the checkpoint: two groups each get everything. Over Kafka consumers of one group share the work; over the embedded bus one of them does it, and the others stand by. */
   readonly group: string;
   readonly types: readonly FactType[];
   /** How many keys are worked on at once. */
@@ -61,8 +64,15 @@ export interface Progress {
  * A fact may come again after a crash: handlers look at the log before they act. What every adapter must do is bus.contract.ts.
  */
 export interface Bus {
-  /** Runs until `signal` aborts; resolves once what was begun has ended and the checkpoint is saved. */
+  /**
+   * Runs until `signal` aborts; resolves once what was begun has ended and the checkpoint is saved. Of all processes that consume
+   * for a group one at a time is given the facts of a key. One that was stopped and goes on may handle what it had in hand while another does:
+   * nothing of it is remembered for the group.
+   */
   consume(consumer: Consumer, signal: AbortSignal): Promise<void>;
+
+  /** Runs `work` while no other process does under this name, and stands by while one does, until `signal` aborts. Its signal aborts, too, when another has taken over. */
+  lead(name: string, work: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void>;
 
   /** Every fact up to here is worked on by that group, or set aside; undefined when it never began. Trails by a moment. */
   workedUpTo(group: string): Promise<Position | undefined>;

@@ -1,21 +1,36 @@
 import { BEGINNING, type Position } from '#schemas/brand.ts';
-import { parseFact, streamPrefixesOf, type Fact } from '#schemas/events/facts.ts';
-import type { Recorded } from '#shared/log/event-log.ts';
-import { Unavailable } from '#shared/runtime/unavailable.ts';
+import { parseFact, type Fact } from '#schemas/events/facts.ts';
+import type { Batch, Recorded } from '#shared/log/event-log.ts';
 import type { Consumer, Outcome } from './bus.ts';
+import { outcomeOf } from './outcome-of.ts';
+import { createHeldGroup } from './held-group.ts';
 import { createLanes, type Entry } from './lanes.ts';
+import type { Held } from './lead.ts';
 import type { LogBusDeps } from './log-bus.ts';
 import { createParkedKeys } from './parked-keys.ts';
+import { backoffMs, createPatience } from './patience.ts';
+import type { Room } from './room.ts';
+import type { Slots } from './slots.ts';
 
 /** About 20 MB of facts. Counts what is not finished, so a slow key costs memory, never the others' progress, until it alone fills this. */
-const UNFINISHED_MAX = 20_000;
+export const UNFINISHED_MAX = 20_000;
 /** What a restart may have to look at again: handlers find their own steps in the log, so this is only time. */
 const CHECKPOINT_EVERY_MS = 250;
 /** Redrives made through another process are seen within this. */
-const REDRIVE_LOOK_EVERY_MS = 1_000;
-/** A bug may be a race that a second try does not meet; a fifth will not help. */
-const FAILURES_MAX = 5;
-const BACKOFF_MS = [100, 500, 2_000, 5_000, 15_000, 30_000] as const;
+export const REDRIVE_LOOK_EVERY_MS = 1_000;
+
+/** What one run works on: all of a group's keys, or a share of them. */
+export interface Share {
+  readonly held: Held;
+  /** Whether the facts of this key are this share's. */
+  has(key: string): boolean;
+  /** Its facts after that position, in the order of the log for each key, by the rules of EventLog.subscribe. */
+  follow(after: Position, signal: AbortSignal): AsyncIterable<Batch>;
+  readonly slots: Slots;
+  readonly room: Room;
+  /** Everything up to here is worked on, or set aside, and that is remembered. */
+  onSaved?(checkpoint: Position): void;
+}
 
 export interface GroupRun {
   readonly group: string;
@@ -24,27 +39,31 @@ export interface GroupRun {
   lookForRedriven(): Promise<void>;
 }
 
-/** Works for one consumer group: takes facts from the log into lanes, hands them out, acts on the outcomes. */
-export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSignal): GroupRun {
-  const { log, store, logger, now, sleep } = deps;
+/** Works for one share of a consumer group, for one term: takes facts into lanes, hands them out, acts on the outcomes. */
+export function runShare(deps: Omit<LogBusDeps, 'log' | 'progress'>, consumer: Consumer, share: Share): GroupRun {
+  const { logger, now, sleep } = deps;
+  const { held, slots } = share;
+  const { signal } = held;
+  const store = createHeldGroup(deps.store, held, consumer.group);
+  const { untilStored, every } = createPatience(deps, consumer.group, signal);
   const lanes = createLanes();
-  const parked = createParkedKeys({ group: consumer.group, store, now, untilStored });
+  const parked = createParkedKeys({ store, has: share.has, now, untilStored });
   const inHand = new Set<Promise<void>>();
   const wanted = new Set<string>(consumer.types);
-  let slotsUsed = 0;
   let savedCheckpoint: Position | undefined;
-  let wakeWhenRoom: (() => void) | undefined;
+  const room = share.room.enter();
+  const leaveSlots = slots.join(pump);
 
   return { group: consumer.group, ended: run(), lookForRedriven };
 
   async function run(): Promise<void> {
     let after = BEGINNING;
-    await untilStored(async () => { after = (await store.loadCheckpoint(consumer.group)) ?? BEGINNING; });
+    await untilStored(async () => { after = (await store.loadCheckpoint()) ?? BEGINNING; });
     await untilStored(() => parked.load());
     await untilStored(() => lookForRedriven());
-    const keepers = [every(CHECKPOINT_EVERY_MS, saveCheckpoint), every(REDRIVE_LOOK_EVERY_MS, lookForRedriven)];
+    const keeping = every(CHECKPOINT_EVERY_MS, async () => { pump(); await saveCheckpoint(); });
     let before = after;
-    for await (const batch of log.subscribe({ after, prefixes: streamPrefixesOf(consumer.types), signal })) {
+    for await (const batch of share.follow(after, signal)) {
       for (const recorded of batch.facts) {
         if (wanted.has(recorded.type)) await takeIn(recorded, before);
         before = recorded.position;
@@ -52,8 +71,10 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
       lanes.gaveUpTo(batch.position);
       before = batch.position;
     }
-    await Promise.all(keepers);
+    await keeping;
     while (inHand.size > 0) await Promise.all(inHand);
+    leaveSlots();
+    room.leave();
     await saveCheckpoint().catch(() => undefined); // Lost only time: see CHECKPOINT_EVERY_MS.
   }
 
@@ -61,16 +82,9 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
     if (parked.isRedriven(recorded.position)) return;
     if (parked.has(recorded.key) && (await parked.parkBehind(recorded))) return;
     lanes.add(entryOf(recorded, before, false));
+    room.hold(lanes.unfinishedCount);
     pump();
-    while (lanes.unfinishedCount >= UNFINISHED_MAX && !signal.aborted) await room();
-  }
-
-  function room(): Promise<void> {
-    return new Promise((resolve) => {
-      wakeWhenRoom = () => { signal.removeEventListener('abort', wake); resolve(); };
-      const wake = wakeWhenRoom;
-      signal.addEventListener('abort', wake, { once: true });
-    });
+    while (room.isFull() && !signal.aborted) await room.untilRoom(signal);
   }
 
   async function lookForRedriven(): Promise<void> {
@@ -79,48 +93,20 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
   }
 
   function pump(): void {
-    while (slotsUsed < consumer.concurrency && !signal.aborted) {
+    while (slots.areFree() && !signal.aborted && held.isSure()) {
       const entry = lanes.take();
       if (entry === undefined) return;
-      slotsUsed += 1;
+      slots.take();
       const working = work(entry).finally(() => inHand.delete(working));
       inHand.add(working);
     }
   }
 
   async function work(entry: Entry): Promise<void> {
-    const outcome = await outcomeOf(entry);
-    slotsUsed -= 1;
-    pump();
+    const outcome = await outcomeOf({ consumer, held, logger, now }, entry, lanes.behind(entry));
+    slots.give();
     await act(entry, outcome);
     pump();
-  }
-
-  async function outcomeOf(entry: Entry): Promise<Outcome> {
-    if (entry.fact === undefined) return { kind: 'park', reason: entry.unreadable ?? 'unreadable' };
-    entry.firstHandledAt ??= now().getTime();
-    const waiting = lanes.behind(entry).flatMap((other) => (other.fact === undefined ? [] : [other.fact]));
-    try {
-      const outcome = await consumer.handle(entry.fact, { waiting, sinceFirstMs: now().getTime() - entry.firstHandledAt, isRedriven: entry.isRedriven, signal });
-      entry.failures = 0;
-      entry.waits = 0;
-      return outcome;
-    } catch (error) {
-      return outcomeOfError(entry, error);
-    }
-  }
-
-  function outcomeOfError(entry: Entry, error: unknown): Outcome {
-    if (signal.aborted) return { kind: 'retry', afterMs: 0, reason: 'stopping' };
-    if (error instanceof Unavailable) {
-      // No fault of the fact: however often, it never counts towards parking.
-      entry.waits += 1;
-      return { kind: 'retry', afterMs: error.retryAfterMs ?? backoffMs(entry.waits), reason: error.message };
-    }
-    entry.failures += 1;
-    logger.error({ error, group: consumer.group, key: entry.recorded.key, fact: entry.recorded.id, failures: entry.failures }, 'a fact could not be worked on');
-    if (entry.failures < FAILURES_MAX) return { kind: 'retry', afterMs: backoffMs(entry.failures), reason: String(error) };
-    return { kind: 'park', reason: `failed ${entry.failures} times: ${String(error)}` };
   }
 
   async function act(entry: Entry, outcome: Outcome): Promise<void> {
@@ -152,9 +138,9 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
   }
 
   async function finish(entry: Entry): Promise<void> {
-    if (entry.isRedriven) await untilStored(() => store.forget(consumer.group, entry.recorded.position));
+    if (entry.isRedriven) await untilStored(() => store.forget(entry.recorded.position));
     lanes.finish(entry);
-    if (lanes.unfinishedCount < UNFINISHED_MAX) wakeWhenRoom?.();
+    room.hold(lanes.unfinishedCount);
   }
 
   async function parkKey(entry: Entry, reason: string): Promise<void> {
@@ -168,40 +154,17 @@ export function runGroup(deps: LogBusDeps, consumer: Consumer, signal: AbortSign
     // What is not kept stays unfinished: the checkpoint must not pass it.
     if (!isKept) return;
     for (const other of entries) lanes.finish(other);
-    wakeWhenRoom?.();
+    room.hold(lanes.unfinishedCount);
   }
 
   async function saveCheckpoint(): Promise<void> {
     const checkpoint = lanes.checkpoint();
     if (checkpoint === undefined || checkpoint === savedCheckpoint) return;
-    await store.saveCheckpoint(consumer.group, checkpoint);
+    await store.saveCheckpoint(checkpoint);
     savedCheckpoint = checkpoint;
-  }
-
-  /** Repeats until the store has answered: true; false when we are told to stop before it has. */
-  async function untilStored(step: () => Promise<void>): Promise<boolean> {
-    for (let failures = 1; ; failures += 1) {
-      try {
-        await step();
-        return true;
-      } catch (error) {
-        if (signal.aborted) return false;
-        logger.warn({ error, group: consumer.group }, 'the bus waits for its store');
-        await sleep(backoffMs(failures), signal);
-      }
-    }
-  }
-
-  async function every(ms: number, step: () => Promise<void>): Promise<void> {
-    while (!signal.aborted) {
-      await sleep(ms, signal);
-      await step().catch((error: unknown) => logger.warn({ error, group: consumer.group }, 'the bus waits for its store'));
-    }
+    share.onSaved?.(checkpoint);
   }
 }
-
-/** After so many failures in a row. */
-const backoffMs = (failures: number) => BACKOFF_MS[Math.min(failures, BACKOFF_MS.length) - 1] ?? 30_000;
 
 function entryOf(recorded: Recorded, before: Position, isRedriven: boolean): Entry {
   const parsed = parse(recorded);

@@ -1,30 +1,20 @@
-import type { Pool } from 'pg';
-import { migrate } from '#shared/postgres/migrate.ts';
-import { createPool } from '#shared/postgres/pool.ts';
-import { freshDatabase, type FreshDatabase } from '../../tests/harness/postgres.ts';
 import { busContract } from './bus.contract.ts';
 import { createLogBusBench } from './bus-bench.contract.ts';
+import { leaseContract } from './bus-leases.contract.ts';
 import { busProperties } from './bus-properties.contract.ts';
 import { createPostgresGroupStore } from './postgres-group-store.ts';
+import { postgresGroups } from './postgres-groups.fixture.ts';
+import { createPostgresProgressChannel } from './postgres-progress-channel.ts';
+import { progressChannelContract } from './progress-channel.contract.ts';
 
-let database: FreshDatabase;
-let pool: Pool;
-
-beforeAll(async () => {
-  database = await freshDatabase();
-  await migrate({ url: database.url, owners: [{ name: 'bus', directory: new URL('./migrations', import.meta.url).pathname }] });
-  pool = createPool(database.url, { connectionsMax: 8, applicationName: 'test' });
-});
-afterAll(async () => {
-  await pool.end();
-  await database.drop();
-});
+const groups = postgresGroups(createPostgresGroupStore);
 
 async function openBench(options?: { sleepMsMax: number }) {
-  // Each test has its own log, whose positions begin anew: nothing of the one before may stand here.
-  await pool.query('truncate bus_checkpoints, bus_parked');
-  return createLogBusBench(createPostgresGroupStore({ pool }), options);
+  await groups.empty();
+  return createLogBusBench(groups, options);
 }
 
+leaseContract('groups in Postgres', () => groups);
+progressChannelContract('Postgres', () => createPostgresProgressChannel(groups.pool));
 busContract('the log bus with its groups in Postgres', () => openBench());
 busProperties('the log bus with its groups in Postgres', () => openBench({ sleepMsMax: 3 }), { runs: 12 });

@@ -1,46 +1,45 @@
-import { EventEmitter } from 'node:events';
-import { runGroup, type GroupRun } from './consumer-group.ts';
-import type { Bus, Consumer, Progress } from './bus.ts';
+import { streamPrefixesOf } from '#schemas/events/facts.ts';
+import { REDRIVE_LOOK_EVERY_MS, runShare, UNFINISHED_MAX, type GroupRun } from './consumer-group.ts';
+import type { Bus, Consumer } from './bus.ts';
+import { busOverStore } from './bus-over-store.ts';
 import type { GroupStore } from './group-store.ts';
+import { lead } from './lead.ts';
+import { createPatience } from './patience.ts';
+import type { ProgressChannel } from './progress-channel.ts';
+import { createRoom } from './room.ts';
+import { createSlots } from './slots.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
 export interface LogBusDeps {
   readonly log: Pick<EventLog, 'subscribe'>;
   readonly store: GroupStore;
+  readonly progress: ProgressChannel;
   readonly logger: Logger;
   now(): Date;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** The embedded bus: consumer groups are checkpoints over the log itself; progress goes to listeners in this process. */
+/** The embedded bus: consumer groups are checkpoints over the log itself, and a lease each. */
 export function createLogBus(deps: LogBusDeps): Bus {
-  const progress = new EventEmitter<{ progress: [Progress] }>();
-  // One listener per notifier and waiting request, not a leak.
-  progress.setMaxListeners(0);
   const running = new Set<GroupRun>();
 
   return {
-    async consume(consumer: Consumer, signal: AbortSignal) {
-      const run = runGroup(deps, consumer, signal);
-      running.add(run);
-      await run.ended.finally(() => running.delete(run));
-    },
+    ...busOverStore(deps, running),
+
+    consume: (consumer: Consumer, signal: AbortSignal) => lead(deps, {
+      name: consumer.group,
+      async work(held) {
+        const run = runShare(deps, consumer, {
+          held, has: () => true, slots: createSlots(consumer.concurrency), room: createRoom(UNFINISHED_MAX),
+          follow: (after, following) => deps.log.subscribe({ after, prefixes: streamPrefixesOf(consumer.types), signal: following }),
+        });
+        const looking = createPatience(deps, consumer.group, held.signal).every(REDRIVE_LOOK_EVERY_MS, run.lookForRedriven);
+        running.add(run);
+        await Promise.all([run.ended, looking]).finally(() => running.delete(run));
+      },
+    }, signal),
 
     workedUpTo: (group) => deps.store.loadCheckpoint(group),
-
-    parked: (filter = {}) => deps.store.parked(filter),
-
-    async redrive(group, key) {
-      const facts = await deps.store.redrive(group, key);
-      for (const run of running) if (run.group === group) await run.lookForRedriven();
-      return facts;
-    },
-
-    tellProgress: (value) => void progress.emit('progress', value),
-    onProgress(listener) {
-      progress.on('progress', listener);
-      return () => void progress.off('progress', listener);
-    },
   };
 }

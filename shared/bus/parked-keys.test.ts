@@ -2,6 +2,7 @@ import type { Position } from '#schemas/brand.ts';
 import type { Recorded } from '#shared/log/event-log.ts';
 import { createGate } from './bus-bench.contract.ts';
 import type { GroupStore } from './group-store.ts';
+import { createHeldGroup } from './held-group.ts';
 import { createMemoryGroupStore } from './memory-group-store.ts';
 import { createParkedKeys } from './parked-keys.ts';
 
@@ -11,7 +12,8 @@ const idsOf = (facts: readonly Recorded[]) => facts.map(({ position }) => positi
 /** A key with one parked fact, over a store whose next call of that name answers only when the gate opens. */
 async function parkedKey() {
   const store = createMemoryGroupStore();
-  await store.park('g', 'a', [{ fact: fact(1), reason: 'cannot be' }], 'then');
+  const lease = (await store.takeLease('g', 60_000))!;
+  await store.park({ lease, group: 'g' }, 'a', [{ fact: fact(1), reason: 'cannot be' }], 'then');
   const gate = createGate();
   let slow: keyof GroupStore | undefined;
   const slowed = new Proxy(store, {
@@ -27,7 +29,7 @@ async function parkedKey() {
     },
   });
   const given: Recorded[] = [];
-  const parked = createParkedKeys({ group: 'g', store: slowed, now: () => new Date(0), untilStored: async (step) => { await step(); return true; } });
+  const parked = createParkedKeys({ store: createHeldGroup(slowed, { lease, lose: () => undefined }), has: () => true, now: () => new Date(0), untilStored: async (step) => { await step(); return true; } });
   await parked.load();
   return { store, parked, gate, given, give: (one: Recorded) => void given.push(one), slow: (name: keyof GroupStore) => { slow = name; } };
 }
@@ -75,7 +77,8 @@ test('a key that parks again while somebody looks for redriven ones is not worke
 
 test('when nothing was kept because we are to stop, the key is still the caller\'s to keep', async () => {
   const store = createMemoryGroupStore();
-  const parked = createParkedKeys({ group: 'g', store, now: () => new Date(0), untilStored: async () => false });
+  const lease = (await store.takeLease('g', 60_000))!;
+  const parked = createParkedKeys({ store: createHeldGroup(store, { lease, lose: () => undefined }), has: () => true, now: () => new Date(0), untilStored: async () => false });
   expect(await parked.park('a', () => [{ fact: fact(1), reason: 'x' }])).toBe(false);
   expect(await parked.parkBehind(fact(2))).toBe(false);
 });

@@ -7,14 +7,15 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ObjectId } from '#schemas/brand.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
+import { THIS_MACHINE } from '#tests/harness/this-machine.ts';
 import { createGitCliTransport, FETCHES_PER_ORIGIN_MAX, type GitCliTransportOptions } from './git-cli-transport.ts';
 import { createGitbeakerGitLab } from './gitbeaker-gitlab.ts';
 import { gitTransportContract, idsBelow, newCodebase, objectsOf, opening, readWhole } from './git-transport.contract.ts';
 import { PackTooLarge } from './git-transport.ts';
 import { startScriptedServer, type Script, type ScriptedServer } from './scripted-server.contract.ts';
-import { startSimulatedGitLab, type SimulatedGitLab, type SimulatedProject } from './simulated-gitlab.contract.ts';
+import { demoProject, startSimulatedGitLab, type SimulatedGitLab, type SimulatedProject } from './simulated-gitlab.contract.ts';
 
-gitTransportContract('git', (directory) => createGitCliTransport({ directory }));
+gitTransportContract('git', (directory) => createGitCliTransport({ directory, owner: 'test', addresses: THIS_MACHINE }));
 
 const TOKEN = 'glpat-canary-91cd';
 const CANARY = new RegExp(`${TOKEN}|${Buffer.from(`oauth2:${TOKEN}`).toString('base64')}`);
@@ -29,10 +30,7 @@ describe('GitTransport by git', () => {
 
   beforeAll(async () => {
     gitlab = await startSimulatedGitLab();
-    demo = await gitlab.project('demo');
-    for (let at = 0; at < 20; at += 1) await demo.worktree.write(`dir-${at % 3}/file-${at}.txt`, `content ${at}\n`.repeat(50));
-    first = await demo.worktree.commit('one');
-    await demo.worktree.push();
+    ({ demo, first } = await demoProject(gitlab));
   });
   afterAll(() => gitlab.stop());
   beforeEach(() => { directory = join(gitlab.folder, `caches-${(directories += 1)}`); });
@@ -41,7 +39,7 @@ describe('GitTransport by git', () => {
     await Promise.all(servers.splice(0).map((server) => server.stop()));
   });
 
-  const create = (more: Partial<GitCliTransportOptions> = {}) => createGitCliTransport({ directory, ...more, bounds: { killGraceMs: 200, ...more.bounds } });
+  const create = (more: Partial<GitCliTransportOptions> = {}) => createGitCliTransport({ directory, owner: 'test', addresses: THIS_MACHINE, ...more, bounds: { killGraceMs: 200, ...more.bounds } });
   const fault = (script: object) => gitlab.admin('POST', '/faults', { kind: 'http', ...script });
   const serve = async (script: Script) => {
     const server = await startScriptedServer(script);
@@ -52,6 +50,12 @@ describe('GitTransport by git', () => {
   const openAt = (server: ScriptedServer, more: Partial<GitCliTransportOptions> = {}, signal = new AbortController().signal) =>
     create(more).open(opening(gitlab, demo, first, { access: { ...gitlab.access, baseUrl: server.url, token: TOKEN }, signal }));
   const faultOf = (promise: Promise<unknown>) => promise.then((value) => { throw new Error(`this should have failed: ${JSON.stringify(value)}`); }, (cause: unknown) => cause as Error);
+
+  test('a disk that takes no certificate is waited for, not a fault of the push', async () => {
+    // Nobody makes a folder there, not even root.
+    const error = await faultOf(create({ directory: '/sys/tekai-caches' }).open(opening(gitlab, demo, first, { access: { ...gitlab.access, caPem: 'a CA' } })));
+    expect(error).toBeInstanceOf(Unavailable);
+  });
 
   describe('keeps secrets (I9)', () => {
     /** Command lines and environments of all processes, at the moment a git of ours talks to the server. */
@@ -169,7 +173,7 @@ describe('GitTransport by git', () => {
       const objects = objectsOf(await create().open(opening(gitlab, demo, first, { codebaseId: codebase })));
       await objects.bringAll();
       await objects.close();
-      const folder = join(directory, `${codebase}-sha1`);
+      const folder = join(directory, `${codebase}-sha1`, 'test');
       const name = (await readdir(folder)).find((entry) => entry.startsWith('git-')) ?? '';
       return { folder, repository: join(folder, name) };
     };
@@ -281,8 +285,8 @@ describe('GitTransport by git', () => {
     const secure = await startSimulatedGitLab({ tls: { keyFile, certFile } });
     try {
       const access = { ...secure.access, caPem: await readFile(certFile, 'utf8') };
-      expect(await createGitbeakerGitLab(access).version()).toMatchObject({ kind: 'ok' });
-      expect(await faultOf(createGitbeakerGitLab(secure.access, { bounds: { triesMax: 1 } }).version())).toBeInstanceOf(Unavailable);
+      expect(await createGitbeakerGitLab(access, { addresses: THIS_MACHINE }).version()).toMatchObject({ kind: 'ok' });
+      expect(await faultOf(createGitbeakerGitLab(secure.access, { addresses: THIS_MACHINE, bounds: { triesMax: 1 } }).version())).toBeInstanceOf(Unavailable);
       const request = opening(gitlab, demo, first, { url: `${secure.url}/root/none.git` });
       expect(await create().open({ ...request, access })).toMatchObject({ kind: 'absent' });
       expect((await faultOf(create().open({ ...request, access: secure.access }))).message).toMatch(/connection failed.*certificate/s);
@@ -309,7 +313,7 @@ describe('GitTransport by git', () => {
     try {
       const { port } = proxy.address() as AddressInfo;
       const access = { ...gitlab.access, proxyUrl: `http://user:p%40ss@127.0.0.1:${port}` };
-      expect(await createGitbeakerGitLab(access).project(demo.id)).toMatchObject({ kind: 'ok' });
+      expect(await createGitbeakerGitLab(access, { addresses: THIS_MACHINE }).project(demo.id)).toMatchObject({ kind: 'ok' });
       const objects = objectsOf(await create().open(opening(gitlab, demo, first, { access })));
       await readWhole(objects, await idsBelow(demo, first));
       await objects.close();

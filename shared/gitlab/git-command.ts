@@ -11,8 +11,8 @@ export type GitSetting = readonly [key: string, value: string];
 
 export interface GitCommand {
   readonly args: readonly string[];
-  /** Lines for its standard input. */
-  readonly input?: Iterable<string>;
+  /** Lines for its standard input, all that it gets; or `open`: whoever started it writes to `stdin`. */
+  readonly input?: Iterable<string> | 'open';
   readonly signal: AbortSignal;
   /** Set for what talks to a server: its settings, secrets among them, and the one protocol it may speak. */
   readonly network?: { readonly settings: readonly GitSetting[]; readonly protocol: string; readonly deadlineMs: number };
@@ -27,6 +27,7 @@ export interface GitEnd {
 }
 
 export interface RunningGit {
+  readonly stdin: Writable;
   readonly stdout: Readable;
   /** Once the process and all that it started have ended. Never rejects. */
   readonly ended: Promise<GitEnd>;
@@ -69,9 +70,10 @@ export function startGit(program: GitProgram, command: GitCommand): RunningGit {
     if (secrets !== undefined) closeSync(secrets);
   }
   // A process that ends early closes its input under us; its exit tells what happened.
-  pipeline(Readable.from(linesOf(command.input ?? [])), child.stdin as Writable).catch(() => undefined);
+  if (command.input === 'open') child.stdin?.on('error', () => undefined);
+  else pipeline(Readable.from(linesOf(command.input ?? [])), child.stdin as Writable).catch(() => undefined);
   const { ended, stop } = watch(program, command, child);
-  return { stdout: child.stdout as Readable, ended, stop };
+  return { stdin: child.stdin as Writable, stdout: child.stdout as Readable, ended, stop };
 }
 
 /** Runs git to its end; what it prints is read and dropped. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { ObjectId } from '#schemas/brand.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import type { GitCache } from './git-cache.ts';
-import { missingIds, OddCache, readObjects } from './git-cat-file.ts';
+import { OddCache, startCatFile, type CatFile } from './git-cat-file.ts';
 import { faultOf, fetchCommit, fetchIds, type FetchDeps, type FetchFailure } from './git-fetch.ts';
 import { MissingObject, type CommitObjects, type GitObject, type OpenCommit } from './git-transport.ts';
 
@@ -11,6 +11,7 @@ export interface OpenCache {
   readonly deps: FetchDeps;
   readonly cache: GitCache;
   readonly request: OpenCommit;
+  readonly reader: CacheReader;
   /** Gives the cache to the next. */
   readonly release: () => void;
 }
@@ -18,9 +19,30 @@ export interface OpenCache {
 /** Often enough for a person to see it move. */
 const PROGRESS_INTERVAL_MS = 500;
 
+/** The one process that reads a cache for as long as a commit is open; another when it has ended, or when the cache was begun anew. */
+export interface CacheReader {
+  catFile(): Promise<CatFile>;
+  /** Resolves once the process has ended. */
+  stop(): Promise<void>;
+}
+
+export function createCacheReader({ deps, cache, request }: Pick<OpenCache, 'deps' | 'cache' | 'request'>): CacheReader {
+  let catFile: CatFile | undefined;
+  return {
+    async catFile() {
+      const { gitDirectory } = cache;
+      if (catFile?.isFree && catFile.gitDirectory === gitDirectory) return catFile;
+      await catFile?.stop();
+      catFile = startCatFile({ program: deps.program, gitDirectory, signal: request.signal });
+      return catFile;
+    },
+    stop: async () => catFile?.stop(),
+  };
+}
+
 /** The objects of a commit that a cache holds, with the means to get what it does not hold. */
 export function createGitCommitObjects(open: OpenCache): CommitObjects {
-  const { cache, request, release } = open;
+  const { cache, request, release, reader } = open;
   let closing: Promise<void> | undefined;
   return {
     get isComplete() { return cache.state?.holds === 'all'; },
@@ -35,6 +57,7 @@ export function createGitCommitObjects(open: OpenCache): CommitObjects {
     close() {
       closing ??= (async () => {
         try {
+          await reader.stop();
           if (cache.state && !request.signal.aborted) await cache.tidy(request.signal);
         } finally {
           release();
@@ -47,14 +70,14 @@ export function createGitCommitObjects(open: OpenCache): CommitObjects {
 
 /** Reads on where it was when the cache turns out to be damaged: thrown away once, and what is left asked by id. */
 async function* readThrough(open: OpenCache, ids: readonly ObjectId[]): AsyncGenerator<GitObject> {
-  const { deps, cache, request: { signal } } = open;
+  const { deps, cache, reader } = open;
   let done = 0;
   let isSecondTry = false;
   while (done < ids.length) {
     const left = done === 0 ? ids : ids.slice(done);
     try {
       if (cache.state?.holds !== 'all') await bringMissing(open, left);
-      for await (const object of readObjects({ program: deps.program, gitDirectory: cache.gitDirectory, ids: left, signal })) {
+      for await (const object of (await reader.catFile()).read(left)) {
         done += 1;
         yield object;
       }
@@ -71,8 +94,8 @@ async function* readThrough(open: OpenCache, ids: readonly ObjectId[]): AsyncGen
  * A tree and something below it, wanted in one request: git filters what it comes by on the way down and forgets that it
  * was wanted by name (two folders of equal content, one within the other, are enough). What came stays; the rest is asked again.
  */
-async function bringMissing({ deps, cache, request: { signal } }: OpenCache, ids: readonly ObjectId[]): Promise<void> {
-  const lackedOf = (some: readonly ObjectId[]) => missingIds({ program: deps.program, gitDirectory: cache.gitDirectory, ids: some, signal });
+async function bringMissing({ deps, cache, reader, request: { signal } }: OpenCache, ids: readonly ObjectId[]): Promise<void> {
+  const lackedOf = async (some: readonly ObjectId[]) => (await reader.catFile()).missing(some);
   let lacked = [...new Set(await lackedOf(ids))];
   while (lacked.length > 0) {
     const failure = await fetchIds(deps, cache, lacked, signal);

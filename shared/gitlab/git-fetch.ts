@@ -46,9 +46,10 @@ const FETCH = ['fetch', '-q', '--no-tags', '--no-write-fetch-head', '--recurse-s
 export async function fetchCommit(deps: FetchDeps, cache: GitCache, commit: ObjectId, signal: AbortSignal): Promise<FetchFailure | undefined> {
   const holds = cache.state?.holds ?? 'commit';
   const isBringAll = holds === 'all' && cache.state?.heads.length === 0;
-  const settings = [...settingsOf(deps), ...promisorSettings(holds)];
-  // Small fetches are unpacked into loose files, which nobody can watch growing.
-  if (isBringAll) settings.push(['fetch.unpackLimit', '1']);
+  // All of it is looked at by git, to the last file; what a push adds, by us alone.
+  const settings = [...settingsOf(deps), ...(isBringAll ? [] : promisorSettings(holds))];
+  // Small fetches are unpacked into loose files, which nobody can watch growing, and nobody can promise.
+  if (holds === 'all') settings.push(['fetch.unpackLimit', '1']);
   const args = [...FETCH, '--depth', '1', 'origin', `+${commit}:${headRef(commit)}`];
   const deadlineMs = isBringAll ? deps.bounds.bringAllMs : deps.bounds.fetchMs;
   const end = await fetch(deps, cache, { args, settings, deadlineMs, signal });
@@ -57,6 +58,7 @@ export async function fetchCommit(deps: FetchDeps, cache: GitCache, commit: Obje
   // Exit 0 is not enough: with a page of HTML git can succeed and bring nothing (gitlab.md 7.2).
   const brought = await readFile(join(cache.gitDirectory, headRef(commit)), 'utf8').catch(() => '');
   if (brought.trim() !== commit) return { verdict: { kind: 'odd' }, stderr: end.stderr || 'nothing, and success, but the commit is not there' };
+  if (isBringAll) await cache.promisePacks();
   await cache.keepHead(commit);
   return undefined;
 }
@@ -123,8 +125,10 @@ function settingsOf({ remote, bounds }: FetchDeps): GitSetting[] {
   ];
 }
 
+/** What is left out of what comes. git promises nothing without one: where all is to come, one that leaves out no file that there is. */
+const FILTERS: Readonly<Record<CacheHolds, string>> = { commit: 'tree:0', trees: 'blob:none', all: 'blob:limit=1024g' };
+
 /** Only ever here, never in the cache's own configuration: so its readers say "missing" instead of fetching one by one. */
 function promisorSettings(holds: CacheHolds): GitSetting[] {
-  if (holds === 'all') return [];
-  return [['remote.origin.promisor', 'true'], ['remote.origin.partialclonefilter', holds === 'trees' ? 'blob:none' : 'tree:0']];
+  return [['remote.origin.promisor', 'true'], ['remote.origin.partialclonefilter', FILTERS[holds]]];
 }

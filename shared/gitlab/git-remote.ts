@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
+import type { AddressGuard } from '#shared/addresses/address-guard.ts';
 import type { GitSetting } from './git-command.ts';
 import type { ClientCertificate, GitLabAccess } from './gitlab.ts';
 import { basicOf, redactionOf, type Redact } from './redact.ts';
@@ -17,11 +19,39 @@ export interface GitRemote {
   readonly redact: Redact;
 }
 
+export interface RemoteParts {
+  /** `http_url_to_repo`, as GitLab names it. */
+  readonly url: string;
+  readonly pins: readonly string[];
+  readonly authoritiesDirectory: string;
+}
+
+/**
+ * Looks up what git will connect to, GitLab or its proxy, and says it in curl's words (`host:port:address,…`). A host that is an address
+ * needs none. @throws AddressRefused | what the resolver throws
+ */
+export async function pinsOf({ baseUrl, proxyUrl, allowAddresses = [] }: GitLabAccess, guard: AddressGuard): Promise<readonly string[]> {
+  const target = new URL(baseUrl);
+  // Through a proxy the name is the proxy's to look up.
+  guard.mustBeAllowed(target.hostname, allowAddresses);
+  const { hostname, port, protocol } = proxyUrl === undefined ? target : new URL(proxyUrl);
+  const found = await guard.addressesOf(hostname, allowAddresses);
+  if (isIP(hostname.replace(/^\[|\]$/g, '')) !== 0) return [];
+  const addresses = found.map(({ address, family }) => (family === 6 ? `[${address}]` : address));
+  // curl takes a proxy without a port to be at 1080, whatever its scheme says; with https at 443.
+  const ports = port !== '' ? [port] : proxyUrl === undefined ? [DEFAULT_PORTS[protocol] ?? ''] : [DEFAULT_PORTS[protocol] ?? '', '1080'];
+  // With and without the dot that a name may end in: releases of curl differ.
+  const names = hostname.endsWith('.') ? [hostname, hostname.slice(0, -1)] : [hostname];
+  return ports.flatMap((one) => names.map((name) => `${name}:${one}:${addresses.join(',')}`));
+}
+
+const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' };
+
 /**
  * GitLab builds `http_url_to_repo` from its own settings: of it we take the path, and go to the origin that the source was
  * registered with. So no answer can send the credential elsewhere, and a GitLab behind a proxy works as it does over REST.
  */
-export function gitRemoteOf(access: GitLabAccess, url: string, authoritiesDirectory: string): GitRemote {
+export function gitRemoteOf(access: GitLabAccess, { url, pins, authoritiesDirectory }: RemoteParts): GitRemote {
   const { origin, protocol } = new URL(access.baseUrl);
   if (protocol !== 'https:' && protocol !== 'http:') throw new TypeError(`the base URL ${origin} is neither http nor https`);
   const settings: GitSetting[] = [
@@ -33,6 +63,8 @@ export function gitRemoteOf(access: GitLabAccess, url: string, authoritiesDirect
     // As undici does it: at once. Asked first without, as is git's way, some proxies hang up.
     ['http.proxyAuthMethod', 'basic'],
     ['credential.helper', ''],
+    // What git connects to is what was judged: curl asks nobody for this host.
+    ...pins.map((pin): GitSetting => ['http.curloptResolve', pin]),
   ];
   if (access.caPem !== undefined) settings.push(['http.sslCAInfo', authoritiesFile(authoritiesDirectory, access.caPem)]);
   if (access.client !== undefined) settings.push(...clientSettings(authoritiesDirectory, access.client));

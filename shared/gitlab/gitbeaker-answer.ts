@@ -87,6 +87,19 @@ export function faultOf(dependency: string, answer: RestAnswer, when: AnswerTime
   return new RestRefusal(status, when.redact(detail));
 }
 
+/**
+ * So long nothing more is asked with this token, by whoever has it: the throttle of a user, which says for how long. The limits
+ * of single endpoints do not (gitlab.md 4), and concern nobody else. Undefined: whoever was answered waits alone.
+ */
+export function holdMs({ status, headers }: RestAnswer, fault: RestRefusal | Unavailable): number | undefined {
+  return status === 429 && headers['retry-after'] !== undefined && fault instanceof Unavailable ? fault.retryAfterMs : undefined;
+}
+
+/** What is not asked, because somebody else was told to wait. */
+export function heldBack(dependency: string, leftMs: number, random: number): Unavailable {
+  return new Unavailable(dependency, 'has asked for a pause (429) that is not over', { retryAfterMs: jittered(leftMs, random) });
+}
+
 function refusalDetail(answer: RestAnswer): string | undefined {
   if (!isJson(answer)) return undefined;
   let body: unknown;

@@ -1,12 +1,14 @@
 import { gitlabProjectId, refName } from '#schemas/brand.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
+import { THIS_MACHINE } from '#tests/harness/this-machine.ts';
 import { createGitbeakerGitLab, createGitbeakerOpener, REQUESTS_IN_FLIGHT_MAX, type GitbeakerOptions } from './gitbeaker-gitlab.ts';
 import { gitLabContract } from './gitlab.contract.ts';
 import { GitLabRequestError } from './gitlab.ts';
+import { createMemoryRequestHolds } from './memory-request-holds.ts';
 import { say, startScriptedServer, type Script, type ScriptedServer } from './scripted-server.contract.ts';
 
 /** Waits take no time, and are written down. */
-const QUICK: GitbeakerOptions = { sleep: async () => undefined, random: () => 0 };
+const QUICK: GitbeakerOptions = { addresses: THIS_MACHINE, sleep: async () => undefined, random: () => 0 };
 
 gitLabContract('gitbeaker', createGitbeakerOpener(QUICK));
 
@@ -58,6 +60,28 @@ describe('GitLab by gitbeaker', () => {
       const asked = server.heard.length;
       expect((await faultOf(gitlab.project(ID))).retryAfterMs).toBe(30_000);
       expect(server.heard.length).toBe(asked + 1);
+    });
+
+    test('a pause that was asked for is kept by every process with that token, also by a POST; the limit of one endpoint by who met it', async () => {
+      const paused = { 'retry-after': '30' };
+      const server = await serve((response, { url }) => say(response, url?.endsWith('/1') ? 429 : 200, PROJECT, url?.endsWith('/1') ? paused : {}));
+      const holds = createMemoryRequestHolds();
+      const [here, there] = [open(server, { ...QUICK, holds }), open(server, { ...QUICK, holds })];
+      const other = createGitbeakerGitLab({ baseUrl: server.url, token: 'glpat-another', caPem: undefined, proxyUrl: undefined }, { ...QUICK, holds });
+      await faultOf(here.project(ID));
+      const asked = server.heard.length;
+      for (const asking of [there.project('g/p'), there.createHook(ID, HOOK)]) {
+        const fault = await faultOf(asking);
+        expect(fault.retryAfterMs).toBeGreaterThan(20_000);
+        expect(fault.message).toContain('a pause (429)');
+      }
+      expect(server.heard).toHaveLength(asked);
+      await other.project('g/p');
+      expect(server.heard).toHaveLength(asked + 1);
+
+      const limited = await serve((response, { url }) => (url?.endsWith('/1') ? say(response, 429, {}) : say(response, 200, PROJECT)));
+      await faultOf(open(limited, { ...QUICK, holds }).project(ID));
+      await open(limited, { ...QUICK, holds }).project('g/p');
     });
 
     test('a Retry-After of days is cut to an hour, one with a date is read', async () => {

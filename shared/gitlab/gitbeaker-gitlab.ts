@@ -3,19 +3,28 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type { GitLabProjectId, ObjectId, RefName } from '#schemas/brand.ts';
 import { refName } from '#schemas/brand.ts';
-import { restBranch, restCommit, restCurrentUser, restGroup, restHook, restListedProject, restProject, restTag, restTokenSelf, restVersion } from '#schemas/gitlab/rest.ts';
+import { restBranch, restCommit, restCurrentUser, restGroup, restHook, restListedProject, restMember, restProject, restTag, restTokenSelf, restVersion } from '#schemas/gitlab/rest.ts';
+import { createAddressGuard, type AddressGuard } from '#shared/addresses/address-guard.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { RestRefusal } from './gitbeaker-answer.ts';
-import { createGitbeakerDispatcher, type DispatcherBounds } from './gitbeaker-dispatcher.ts';
+import { createSourceDispatcher, type DispatcherBounds } from './source-dispatcher.ts';
 import { groupOf, groupsQuery, listedProjectOf, listPage, projectsAddress } from './gitbeaker-lists.ts';
 import { entriesOf } from './gitbeaker-pages.ts';
-import { createGitbeakerRequester, REQUESTER_BOUNDS, sleepWithTimers, type RequesterBounds } from './gitbeaker-requester.ts';
-import { GitLabRequestError, type Answer, type CurrentUser, type GitLab, type GitLabAccess, type GitLabHook, type GitLabProject, type OpenGitLab, type RefHead, type TokenSelf, type WantedHook } from './gitlab.ts';
+import { createGitbeakerRequester, REQUESTER_BOUNDS, sleepWithTimers, type RequesterBounds, type RequesterDeps } from './gitbeaker-requester.ts';
+import { GitLabRequestError, type Answer, type BeyondMembers, type CurrentUser, type GitLab, type GitLabAccess, type GitLabHook, type GitLabMember, type GitLabProject, type OpenGitLab, type RefHead, type TokenSelf, type WantedHook } from './gitlab.ts';
 import { redactionOf } from './redact.ts';
+import type { RequestHolds } from './request-holds.ts';
+import type { RequestPlaces } from './request-places.ts';
 import { createSlots } from './slots.ts';
 
 export interface GitbeakerOptions {
   readonly bounds?: Partial<RequesterBounds & DispatcherBounds>;
+  /** Undefined: public addresses, and those of the source. */
+  readonly addresses?: AddressGuard | undefined;
+  /** Undefined: those of this process. */
+  readonly places?: RequestPlaces | undefined;
+  /** Undefined: whoever was asked for a pause keeps it alone. */
+  readonly holds?: RequestHolds | undefined;
   readonly now?: () => Date;
   readonly random?: () => number;
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -44,7 +53,7 @@ const HOOK_FLAGS = {
 export function createGitbeakerOpener(options: GitbeakerOptions = {}): OpenGitLab {
   const opened = new Map<string, GitLab>();
   return (access) => {
-    const key = createHash('sha256').update(JSON.stringify([access.baseUrl, access.token, access.caPem, access.proxyUrl, access.client?.certPem, access.client?.keyPem])).digest('hex');
+    const key = createHash('sha256').update(JSON.stringify([access.baseUrl, access.token, access.caPem, access.proxyUrl, access.client?.certPem, access.client?.keyPem, access.allowAddresses])).digest('hex');
     const known = opened.get(key);
     if (known) return known;
 
@@ -69,8 +78,9 @@ export function createGitbeakerGitLab(access: GitLabAccess, options: GitbeakerOp
   const bounds = { connectMs: 5_000, idleMs: 30_000, ...REQUESTER_BOUNDS, ...options.bounds };
   const requesterFn = createGitbeakerRequester({
     dependency,
-    dispatcher: createGitbeakerDispatcher(access, bounds),
-    slots: createSlots(REQUESTS_IN_FLIGHT_MAX),
+    dispatcher: createSourceDispatcher(access, bounds, options.addresses ?? createAddressGuard({ allowed: [] })),
+    takePlace: placeOf(host, options.places),
+    pause: pauseOf(access, options.holds),
     redact: redactionOf(access),
     hasProxy: access.proxyUrl !== undefined,
     bounds,
@@ -95,6 +105,7 @@ export function createGitbeakerGitLab(access: GitLabAccess, options: GitbeakerOp
     projects: (asked) => answerTo(asked.group === undefined ? 'list the projects' : `list the projects of group ${asked.group}`, () =>
       listPage({ ...listOf(api), ...projectsAddress(asked), after: asked.after, limit: asked.limit }, (entry) => listedProjectOf(parsed(api, restListedProject, entry)))),
     project: (idOrPath) => projectOf(api, idOrPath),
+    members: (project) => membersOf(api, project),
     head: (project, ref) => headOf(api, project, ref),
     heads: (project, wanted) => headsOf(api, project, wanted),
     hasCommit: (project, commit) => hasCommit(api, project, commit),
@@ -108,6 +119,20 @@ export function createGitbeakerGitLab(access: GitLabAccess, options: GitbeakerOp
     }),
     deleteHook: (project, hookId) => answerTo(`delete webhook ${hookId} of project ${project}`, async () => void (await api.hooks.remove(project, hookId))),
   };
+}
+
+/** One GitLab is one address, whoever asks it. Without places of several processes each access has its own. */
+function placeOf(host: string, places: RequestPlaces | undefined): RequesterDeps['takePlace'] {
+  if (places !== undefined) return (signal) => places.take(new URL(host).origin, signal);
+  const slots = createSlots(REQUESTS_IN_FLIGHT_MAX);
+  return (signal) => slots.take(signal);
+}
+
+/** GitLab throttles by user: so a pause is that of one token at one address. Named by a digest (I9). */
+function pauseOf({ baseUrl, token }: GitLabAccess, holds: RequestHolds | undefined): RequesterDeps['pause'] {
+  if (holds === undefined) return { leftMs: async () => 0, hold: () => undefined };
+  const whom = createHash('sha256').update(JSON.stringify([new URL(baseUrl).origin, token])).digest('base64url');
+  return { leftMs: () => holds.leftMs(whom), hold: (ms) => holds.hold(whom, ms) };
 }
 
 interface Api {
@@ -159,10 +184,28 @@ async function projectOf(api: Api, idOrPath: GitLabProjectId | string): Promise<
       isEmpty: project.empty_repo,
       isArchived: project.archived ?? false,
       visibility: project.visibility,
+      beyondMembers: beyondMembersOf(project),
       httpUrl: project.http_url_to_repo,
       objectFormat: project.repository_object_format ?? 'sha1',
       forkedFrom: project.forked_from_project?.id ?? null,
     };
+  });
+}
+
+/** A repository for members only is one whatever the project's visibility says; what GitLab does not tell of is taken for that. */
+function beyondMembersOf({ visibility, repository_access_level: access }: z.output<typeof restProject>): BeyondMembers {
+  if (access !== 'enabled') return 'nobody';
+  return visibility === 'public' ? 'everybody' : visibility === 'internal' ? 'signed-in' : 'nobody';
+}
+
+async function membersOf(api: Api, project: GitLabProjectId): Promise<Answer<readonly GitLabMember[]>> {
+  return answerTo(`list the members of project ${project}`, async () => {
+    const members: GitLabMember[] = [];
+    for await (const entry of entriesOf({ ...listOf(api), endpoint: `projects/${project}/members/all`, query: {} })) {
+      const { id, access_level: level, state, expires_at: expiresAt, membership_state: membership } = parsed(api, restMember, entry);
+      members.push({ userId: id, level, isActive: state === 'active' && (membership ?? 'active') === 'active', expiresAt: expiresAt ?? null });
+    }
+    return members;
   });
 }
 

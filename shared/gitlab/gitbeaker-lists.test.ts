@@ -1,4 +1,5 @@
 import { Unavailable } from '#shared/runtime/unavailable.ts';
+import { THIS_MACHINE } from '#tests/harness/this-machine.ts';
 import { createGitbeakerGitLab } from './gitbeaker-gitlab.ts';
 import { obstacleOf } from './gitbeaker-obstacle.ts';
 import { placeAsText, placeFromText } from './list-pages.ts';
@@ -7,7 +8,7 @@ import { say, startScriptedServer, type Script } from './scripted-server.contrac
 async function withServer<T>(script: Script, use: (gitlab: ReturnType<typeof createGitbeakerGitLab>) => Promise<T>): Promise<T> {
   const server = await startScriptedServer(script);
   try {
-    return await use(createGitbeakerGitLab({ baseUrl: server.url, token: 'glpat-x', caPem: undefined, proxyUrl: undefined }, { sleep: async () => undefined, bounds: { triesMax: 1 } }));
+    return await use(createGitbeakerGitLab({ baseUrl: server.url, token: 'glpat-x', caPem: undefined, proxyUrl: undefined }, { addresses: THIS_MACHINE, sleep: async () => undefined, bounds: { triesMax: 1 } }));
   } finally {
     await server.stop();
   }

@@ -9,6 +9,7 @@ const TIMEOUT = /^(?:ETIMEDOUT|ESOCKETTIMEDOUT|UND_ERR_(?:CONNECT|HEADERS|BODY)_
 
 /** What undici, a socket or OpenSSL threw, as the place on the way where it happened. */
 export function obstacleOf({ code, message, hasProxy }: { readonly code: string; readonly message: string; readonly hasProxy: boolean }): Obstacle {
+  if (code === 'ERR_ADDRESS_REFUSED') return 'address';
   // undici says no more of a proxy that does not open the tunnel.
   const refused = /^Proxy response \((\d{3})\)/.exec(message)?.[1];
   if (refused === '407') return 'proxy-login';
@@ -26,4 +27,4 @@ export function obstacleOf({ code, message, hasProxy }: { readonly code: string;
 }
 
 /** What no second try heals: somebody must change a setting. */
-export const isLasting = (obstacle: Obstacle): boolean => obstacle === 'authority' || obstacle === 'tls' || obstacle === 'client-certificate' || obstacle === 'proxy-login';
+export const isLasting = (obstacle: Obstacle): boolean => obstacle === 'address' || obstacle === 'authority' || obstacle === 'tls' || obstacle === 'client-certificate' || obstacle === 'proxy-login';

@@ -2,10 +2,10 @@ import { setTimeout as sleepFor } from 'node:timers/promises';
 import { createRequesterFn, type FormattedResponse, type RequestOptions, type ResourceOptions, type RequesterType, type ResponseBodyTypes } from '@gitbeaker/requester-utils';
 import { request, type Dispatcher } from 'undici';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
-import { bodyOf, faultOf, readAnswer, type RestAnswer } from './gitbeaker-answer.ts';
+import { bodyOf, faultOf, heldBack, holdMs, readAnswer, type RestAnswer } from './gitbeaker-answer.ts';
 import { isLasting, obstacleOf } from './gitbeaker-obstacle.ts';
 import type { Redact } from './redact.ts';
-import type { Slots } from './slots.ts';
+import type { Release } from './slots.ts';
 import { Unreachable } from './unreachable.ts';
 
 export interface RequesterBounds {
@@ -25,7 +25,10 @@ export interface RequesterDeps {
   /** In the operator's words: `gitlab https://…`. */
   readonly dependency: string;
   readonly dispatcher: Dispatcher;
-  readonly slots: Slots;
+  /** A place among the requests under way. */
+  takePlace(signal: AbortSignal): Promise<Release>;
+  /** A pause that this GitLab has asked for, whichever request it answered so. */
+  readonly pause: { leftMs(): Promise<number>; hold(ms: number): void };
   readonly redact: Redact;
   readonly hasProxy: boolean;
   readonly bounds: RequesterBounds;
@@ -79,8 +82,10 @@ async function askWithPatience(deps: RequesterDeps, endpoint: string, options: R
 }
 
 async function askOnce(deps: RequesterDeps, endpoint: string, options: RequestOptions, signal: AbortSignal): Promise<RestAnswer | Error> {
-  const release = await deps.slots.take(signal);
+  const release = await deps.takePlace(signal);
   try {
+    const leftMs = await deps.pause.leftMs();
+    if (leftMs > 0) return heldBack(deps.dependency, leftMs, deps.random());
     return await askFollowing(deps, addressOf(endpoint, options), options, signal);
   } finally {
     release();
@@ -107,7 +112,10 @@ async function askFollowing(deps: RequesterDeps, first: URL, options: RequestOpt
       if (isGood) return answer;
       // Without our credential any refusal is about its absence, not about us: no answer.
       if (!isTrusted) return new Unavailable(dependency, `redirects to ${url.origin}, where our credential does not go (${answer.status}); register the source under that address`);
-      return faultOf(dependency, answer, { now: deps.now().getTime(), random: deps.random(), redact: deps.redact });
+      const fault = faultOf(dependency, answer, { now: deps.now().getTime(), random: deps.random(), redact: deps.redact });
+      const pauseMs = holdMs(answer, fault);
+      if (pauseMs !== undefined) deps.pause.hold(pauseMs);
+      return fault;
     }
 
     const next = nextHop(url, answer);
@@ -142,5 +150,5 @@ function asUnavailable(deps: RequesterDeps, cause: unknown, signal: AbortSignal)
   const { code = '', message = '' } = cause as { code?: string; message?: string };
   const obstacle = obstacleOf({ code, message, hasProxy: deps.hasProxy });
   // No cause attached: what undici throws can hold the request, and with it the token.
-  return new Unreachable(deps.dependency, deps.redact([code, message].filter(Boolean).join(': ') || 'the connection failed'), obstacle);
+  return new Unreachable(deps.dependency, obstacle === 'address' ? message : deps.redact([code, message].filter(Boolean).join(': ') || 'the connection failed'), obstacle);
 }

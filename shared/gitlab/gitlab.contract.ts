@@ -36,10 +36,18 @@ export function gitLabContract(name: string, open: OpenGitLab, start: () => Prom
       test('is told by id and by path, in both with the same words', async () => {
         const byId = valueOf(await open(gitlab.access).project(demo.id));
         expect(byId).toEqual({
-          id: demo.id, path: demo.path, defaultBranch: 'main', isEmpty: false, isArchived: false, visibility: 'private',
+          id: demo.id, path: demo.path, defaultBranch: 'main', isEmpty: false, isArchived: false, visibility: 'private', beyondMembers: 'nobody',
           httpUrl: demo.url, objectFormat: 'sha1', forkedFrom: null,
         });
         expect(valueOf(await open(gitlab.access).project(demo.path))).toEqual(byId);
+      });
+
+      test('tells who reaches it, each once, its owner among them; one that is not there tells nothing', async () => {
+        const members = valueOf(await open(gitlab.access).members(demo.id));
+        expect(members.filter(({ level }) => level === 50).length).toBeGreaterThan(0);
+        expect(new Set(members.map(({ userId }) => userId)).size).toBe(members.length);
+        expect(members.every(({ isActive, expiresAt }) => typeof isActive === 'boolean' && (expiresAt === null || /^\d{4}-\d\d-\d\d/.test(expiresAt)))).toBe(true);
+        expect(await open(gitlab.access).members(gitlabProjectId.parse(4_711))).toMatchObject({ kind: 'absent' });
       });
 
       test('that is empty says so', async () => {

@@ -10,6 +10,8 @@ export interface GitLabAccess {
   readonly proxyUrl: string | undefined;
   /** For a GitLab that asks who connects: shown to it, never to the proxy. */
   readonly client?: ClientCertificate | undefined;
+  /** Private addresses and ranges where it, or its proxy, may be. */
+  readonly allowAddresses?: readonly string[] | undefined;
 }
 
 /** A certificate, with what stands between it and its authority, and its key without a passphrase; both PEM. */
@@ -53,9 +55,23 @@ export interface GitLabProject {
   readonly isEmpty: boolean;
   readonly isArchived: boolean;
   readonly visibility: string;
+  /** Whom GitLab lets read the code beside the project's members. */
+  readonly beyondMembers: BeyondMembers;
   readonly httpUrl: string;
   readonly objectFormat: GitObjectFormat;
   readonly forkedFrom: GitLabProjectId | null;
+}
+
+export type BeyondMembers = 'nobody' | 'signed-in' | 'everybody';
+
+/** Somebody who reaches a project, by whatever way: with the highest of their levels. Ids only. */
+export interface GitLabMember {
+  readonly userId: number;
+  readonly level: number;
+  /** Neither blocked, nor waiting to be let in. */
+  readonly isActive: boolean;
+  /** A day, `2027-01-31`, at whose beginning it ends. */
+  readonly expiresAt: string | null;
 }
 
 export interface RefHead { readonly ref: RefName; readonly commit: ObjectId }
@@ -88,6 +104,8 @@ export interface GitLab {
   /** One page of the projects of a group or of all that is seen, newest active first. */
   projects(asked: ProjectsAsked): Promise<Answer<ListPage<ListedProject>>>;
   project(idOrPath: GitLabProjectId | string): Promise<Answer<GitLabProject>>;
+  /** Who reaches it: its own members, those of groups above it, and of groups that it is shared with, each once. */
+  members(project: GitLabProjectId): Promise<Answer<readonly GitLabMember[]>>;
   /** Where a branch, or a tag peeled to its commit, points now. */
   head(project: GitLabProjectId, ref: RefName): Promise<Answer<ObjectId>>;
   /** Every branch, and every tag (peeled) when asked for. */

@@ -108,3 +108,12 @@ export async function createWorktree(folder: string, { remote, objectFormat, env
     },
   };
 }
+
+/** A project of one commit: 20 small files in three folders. */
+export async function demoProject(gitlab: SimulatedGitLab): Promise<{ demo: SimulatedProject; first: ObjectId }> {
+  const demo = await gitlab.project('demo');
+  for (let at = 0; at < 20; at += 1) await demo.worktree.write(`dir-${at % 3}/file-${at}.txt`, `content ${at}\n`.repeat(50));
+  const first = await demo.worktree.commit('one');
+  await demo.worktree.push();
+  return { demo, first };
+}

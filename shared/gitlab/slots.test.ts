@@ -1,4 +1,8 @@
+import { requestPlacesContract } from './request-places.contract.ts';
 import { createKeyedSlots, createSlots } from './slots.ts';
+
+const places = createKeyedSlots(3);
+requestPlacesContract('the slots of a process', { placesMax: 3, open: () => places });
 
 describe('slots', () => {
   test('let in as many as there are, the rest in the order they came', async () => {

@@ -5,6 +5,8 @@ export type Release = () => void;
 export interface Slots {
   /** @throws the signal's reason, when it is aborted before there is a place. */
   take(signal?: AbortSignal): Promise<Release>;
+  /** A place that is free now; else undefined. */
+  tryTake(): Release | undefined;
 }
 
 export function createSlots(slotsMax: number): Slots {
@@ -22,13 +24,18 @@ export function createSlots(slotsMax: number): Slots {
     };
   };
 
+  const tryTake = () => {
+    if (free === 0) return undefined;
+    free -= 1;
+    return releaseOnce();
+  };
+
   return {
+    tryTake,
     async take(signal) {
       signal?.throwIfAborted();
-      if (free > 0) {
-        free -= 1;
-        return releaseOnce();
-      }
+      const release = tryTake();
+      if (release !== undefined) return release;
 
       await new Promise<void>((resolve, reject) => {
         const enter = () => {
@@ -48,30 +55,42 @@ export function createSlots(slotsMax: number): Slots {
 }
 
 /** Slots by name: one set a key, made when first asked for. */
-export function createKeyedSlots(slotsMax: number): { take(key: string, signal?: AbortSignal): Promise<Release> } {
+export function createKeyedSlots(slotsMax: number): { take(key: string, signal?: AbortSignal): Promise<Release>; tryTake(key: string): Release | undefined } {
   const slotsOf = new Map<string, { slots: Slots; users: number }>();
+
+  // A key nobody uses is forgotten, so that the map does not grow with every codebase ever seen.
+  const enter = (key: string) => {
+    const entry = slotsOf.get(key) ?? { slots: createSlots(slotsMax), users: 0 };
+    slotsOf.set(key, entry);
+    entry.users += 1;
+    return { slots: entry.slots, leave: () => { entry.users -= 1; if (entry.users === 0) slotsOf.delete(key); } };
+  };
+  const leavingOnce = (release: Release, leave: () => void): Release => {
+    let isReleased = false;
+    return () => {
+      if (isReleased) return;
+      isReleased = true;
+      release();
+      leave();
+    };
+  };
+
   return {
     async take(key, signal) {
-      const entry = slotsOf.get(key) ?? { slots: createSlots(slotsMax), users: 0 };
-      slotsOf.set(key, entry);
-      entry.users += 1;
-      // A key nobody uses is forgotten, so that the map does not grow with every codebase ever seen.
-      const leave = () => { entry.users -= 1; if (entry.users === 0) slotsOf.delete(key); };
-
-      let release: Release;
+      const { slots, leave } = enter(key);
       try {
-        release = await entry.slots.take(signal);
+        return leavingOnce(await slots.take(signal), leave);
       } catch (reason) {
         leave();
         throw reason;
       }
-      let isReleased = false;
-      return () => {
-        if (isReleased) return;
-        isReleased = true;
-        release();
-        leave();
-      };
+    },
+    tryTake(key) {
+      const { slots, leave } = enter(key);
+      const release = slots.tryTake();
+      if (release !== undefined) return leavingOnce(release, leave);
+      leave();
+      return undefined;
     },
   };
 }

@@ -4,6 +4,8 @@ import { Unavailable } from '#shared/runtime/unavailable.ts';
 export type Obstacle =
   /** Its name is unknown to DNS. */
   | 'name'
+  /** It is where nobody allowed it to be. */
+  | 'address'
   | 'connection'
   /** It stood, and ended before an answer: a crash, a firewall, or a server that does not want who connects. */
   | 'cut'

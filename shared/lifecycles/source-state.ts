@@ -8,15 +8,18 @@ export interface SourceState {
   readonly decidedAt: number;
   readonly standing: 'active' | 'removed';
   readonly name: string;
+  /** Who reads the code of its public and internal projects. */
+  readonly openProjectsReadBy: 'members' | 'signed-in';
 }
 
 /** The fold of a source's stream: pure. */
 export function applyToSource(before: SourceState | undefined, fact: Fact): SourceState | undefined {
   const { revision } = fact;
-  if (fact.type === 'source.registered') return { id: fact.data.sourceId, revision, decidedAt: revision, standing: 'active', name: fact.data.name };
+  if (fact.type === 'source.registered') return { id: fact.data.sourceId, revision, decidedAt: revision, standing: 'active', name: fact.data.name, openProjectsReadBy: 'members' };
   if (before === undefined) return undefined;
   switch (fact.type) {
     case 'source.changed': return { ...before, revision, decidedAt: revision, name: fact.data.name };
+    case 'source.open-projects-decided': return { ...before, revision, decidedAt: revision, openProjectsReadBy: fact.data.readBy };
     case 'source.removed': return { ...before, revision, decidedAt: revision, standing: 'removed' };
     default: return { ...before, revision };
   }

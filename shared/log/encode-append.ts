@@ -44,13 +44,20 @@ export function encodeAppend(stream: StreamName, expected: ExpectedRevision, fac
 
 /** The envelope and the data, and nothing else: a fact that was read and is appended elsewhere leaves its old place behind. */
 function encodeFact({ id, type, schemaVersion, key, time, actor, correlationId, causationId, traceparent, data }: Appendable): EncodedFact {
+  // JSON leaves it out in silence; EventStoreDB's client throws at it where nobody can catch that.
+  if (data === undefined) throw new TypeError('it has no data');
   const json = JSON.stringify({ id, type, schemaVersion, key, time, actor, correlationId, causationId, traceparent, data });
   // Two spellings of one UUID are one id, as in every store.
   return { id: id.toLowerCase(), json, bytes: Buffer.byteLength(json) };
 }
 
-export function decodeFact(json: string, place: { stream: string; revision: number; position: Position }): Recorded {
-  return Object.assign(JSON.parse(json) as Appendable, place as Recorded);
+export function decodeFact(json: string, { stream, revision, position }: { stream: string; revision: number; position: Position }): Recorded {
+  // Field by field: Object.assign took twice the time of parsing.
+  const fact = JSON.parse(json) as { -readonly [Field in keyof Recorded]: Recorded[Field] };
+  fact.stream = stream as StreamName;
+  fact.revision = revision;
+  fact.position = position;
+  return fact;
 }
 
 export function expectedOf(revision: number): ExpectedRevision {

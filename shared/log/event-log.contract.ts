@@ -178,6 +178,7 @@ function refusalContract(log: () => EventLog): void {
     ['a type of the store\'s own', { facts: [newFact({ type: '$metadata' })] }],
     ['no type', { facts: [newFact({ type: '' })] }],
     ['what JSON cannot say', { facts: [newFact({ data: circle })] }],
+    ['no data', { facts: [newFact({ data: undefined })] }],
     ['a revision below 0', { expected: -1 }],
     ['half a revision', { expected: 0.5 }],
   ])('%s is refused before anything is sent', async (_what, { stream = newFamily().of('a'), expected = 'noStream', facts = newFacts(1) }) => {

@@ -1,3 +1,4 @@
+import type { Position } from '#schemas/brand.ts';
 import { createGroupCommit } from '#shared/runtime/group-commit.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { expectedOf, positionOf, type EncodedAppend } from './encode-append.ts';
@@ -21,7 +22,7 @@ export interface PostgresAppends {
 type Flushed = AppendOutcome | { readonly kind: 'failed'; readonly error: unknown };
 
 /** The queue of this process before es_append. */
-export function createPostgresAppends(query: LogQuery, { onAppended }: { onAppended(): void }): PostgresAppends {
+export function createPostgresAppends(query: LogQuery, { onAppended }: { onAppended(position: Position): void }): PostgresAppends {
   let waiting = 0;
   let waitingBytes = 0;
   const group = createGroupCommit<EncodedAppend, Flushed>({
@@ -51,7 +52,8 @@ export function createPostgresAppends(query: LogQuery, { onAppended }: { onAppen
     for (const wave of wavesOf(appends)) {
       const flushed = await appendOrFail(wave);
       wave.forEach((append, index) => results.set(append, flushed[index] as Flushed));
-      if (flushed.some(({ kind }) => kind === 'appended')) onAppended();
+      const newest = flushed.flatMap((one) => (one.kind === 'appended' ? [one.position] : [])).sort().at(-1);
+      if (newest !== undefined) onAppended(newest);
     }
     return appends.map((append) => results.get(append) as Flushed);
   }

@@ -165,6 +165,32 @@ describe('other processes', () => {
     await elsewhere.end();
   });
 
+  test('what another process appends is told, and after a lost connection told again', async () => {
+    const family = newFamily();
+    const unpolled = createPostgresEventLog({ pool, pollMs: 3_600_000 });
+    const elsewhere = openPool();
+    const other = createPostgresEventLog({ pool: elsewhere });
+    const listener = async () => (await pool.query<{ pid: number }>(`select pid from pg_stat_activity where datname = current_database() and query = 'listen tekai_log_head' and state = 'idle'`)).rows.map(({ pid }) => pid);
+    const untilListening = async (others: readonly number[]) => {
+      for (;;) {
+        const found = (await listener()).find((pid) => !others.includes(pid));
+        if (found !== undefined) return found;
+      }
+    };
+    const others = await listener();
+    const facts = newFacts(2);
+    const reading = follow(unpolled, { after: await log.head(), prefixes: [family.prefix] }, hasFacts(2));
+    const pid = await untilListening(others);
+    await other.append(family.of('first'), 'noStream', facts.slice(0, 1));
+    await pool.query('select pg_terminate_backend($1)', [pid]);
+    await untilListening([...others, pid]);
+    await other.append(family.of('second'), 'noStream', facts.slice(1));
+    expect(idsOf((await reading).facts)).toEqual(idsOf(facts));
+    await elsewhere.end();
+    // Nobody reads any more: its connection is given back.
+    while ((await listener()).some((found) => !others.includes(found)));
+  });
+
   test('what this process appends is seen without the poll', async () => {
     const family = newFamily();
     const unpolled = createPostgresEventLog({ pool, pollMs: 3_600_000 });

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { BEGINNING } from '#schemas/brand.ts';
+import { createChannelListener } from '#shared/postgres/channel-listener.ts';
 import type { MigrationOwner } from '#shared/postgres/migration-files.ts';
 import { migrationsDirectory } from '#shared/postgres/migrations-directory.ts';
 import { decodeFact, encodeAppend, positionOf } from './encode-append.ts';
@@ -10,15 +11,18 @@ import { createPostgresAppends } from './postgres-appends.ts';
 import { createPostgresHeadWatch } from './postgres-head-watch.ts';
 import { createLogQuery } from './postgres-log-query.ts';
 import { createPostgresPages } from './postgres-pages.ts';
+import { createJointPages } from './joint-pages.ts';
 
 /** The tables and the function of the embedded log; `migrate` applies them. */
 export const eventLogMigrations: MigrationOwner = { name: 'log', directory: migrationsDirectory(import.meta.url) };
 
-/** How late a fact that another process appended may be seen. One small query for all subscriptions together, and only while one waits. */
+/** Told by the trigger of migrations/0002. */
+const HEAD_CHANNEL = 'tekai_log_head';
+/** How late a fact that another process appended is seen at the latest, should nobody tell. One small query for all subscriptions together, and only while one waits. */
 const POLL_MS = 250;
 
 export interface PostgresEventLogOptions {
-  /** Every subscription that reads takes a connection for a moment; appends take one, the look at the head another. */
+  /** Every subscription that reads takes a connection for a moment; appends take one, the look at the head another, and one listens. */
   readonly pool: Pool;
   readonly pollMs?: number;
 }
@@ -29,9 +33,11 @@ export interface PostgresEventLogOptions {
  */
 export function createPostgresEventLog({ pool, pollMs = POLL_MS }: PostgresEventLogOptions): EventLog {
   const query = createLogQuery(pool);
-  const readPage = createPostgresPages(query);
   const turn = createPostgresHeadWatch(query, { pollMs });
-  const appends = createPostgresAppends(query, { onAppended: turn.advance });
+  const readPage = createJointPages(createPostgresPages(query), turn);
+  // A hint: what it misses, the look at the head finds.
+  const listener = createChannelListener(pool, { channel: HEAD_CHANNEL, onPayload: turn.reached });
+  const appends = createPostgresAppends(query, { onAppended: turn.reached });
 
   return {
     append: async (stream, expected, facts) => appends.add(encodeAppend(stream, expected, facts)),
@@ -45,7 +51,14 @@ export function createPostgresEventLog({ pool, pollMs = POLL_MS }: PostgresEvent
       return rows.map((row) => decodeFact(row.fact, { stream, revision: Number(row.revision), position: positionOf(row.position) }));
     },
 
-    subscribe: (options) => followPages({ readPage, turn, sleep: (ms, signal) => delay(ms, undefined, { signal }) }, options),
+    async *subscribe(options) {
+      const letGo = listener.hold();
+      try {
+        yield* followPages({ readPage, turn, sleep: (ms, signal) => delay(ms, undefined, { signal }) }, options);
+      } finally {
+        letGo();
+      }
+    },
 
     async head() {
       const [row] = await query<{ head: string | null }>({ name: 'log-head', text: 'select max(position) as head from log_facts' });

@@ -75,3 +75,19 @@ test('what changed between the look and the wait is not slept through', async ()
   turn.advance();
   await turn.changed(seen, new AbortController().signal);
 });
+
+test('a head that was told wakes at once, and neither the same again nor the next look at it wakes anybody', async () => {
+  const head = { now: '7' };
+  const { turn } = watchOf(head);
+  const { signal } = new AbortController();
+  const first = turn.changed(turn.current(), signal);
+  turn.reached('00000000000000000007');
+  await first;
+
+  const seen = turn.current();
+  void turn.changed(seen, signal);
+  turn.reached('7');
+  turn.reached('6');
+  await jest.advanceTimersByTimeAsync(2 * POLL_MS);
+  expect(turn.current()).toBe(seen);
+});

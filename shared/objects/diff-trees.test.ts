@@ -8,11 +8,15 @@ let reads: string[] = [];
 beforeAll(async () => { repository = await makeRepository(); });
 beforeEach(() => { reads = []; });
 
+/** A process of git each: every tree is asked for once. */
+const trees = new Map<string, Buffer>();
+
 /** Trees straight from git. */
 const reader: Pick<ObjectReader, 'stream'> = {
   async stream(id) {
     reads.push(id);
-    const bytes = repository.gitBytes(['cat-file', 'tree', id]);
+    const bytes = trees.get(id) ?? repository.gitBytes(['cat-file', 'tree', id]);
+    trees.set(id, bytes);
     return { id, kind: 'tree', bytes: bytes.length, content: (async function* () { yield bytes; })() };
   },
 };

@@ -1,8 +1,8 @@
 import type { ObjectId } from '#schemas/brand.ts';
 import { emptyTree, formatOf } from './git-objects.ts';
-import { compareEntries, type TreeEntry, type TreeEntryMode } from './git-tree.ts';
+import { compareEntries, parseTree, withoutCommonEnds, type TreeEntry, type TreeEntryMode } from './git-tree.ts';
 import type { ObjectReader } from './object-reader.ts';
-import { readTree } from './read-tree.ts';
+import { treeBytes } from './read-tree.ts';
 
 export interface TreeLeaf { readonly mode: Exclude<TreeEntryMode, '040000'>; readonly id: ObjectId }
 
@@ -38,6 +38,7 @@ export async function* diffTrees(reader: Pick<ObjectReader, 'stream'>, { from, t
 const FOLDERS_AHEAD_MAX = 16;
 
 interface Walk { readonly reader: Pick<ObjectReader, 'stream'>; readonly signal: AbortSignal | undefined }
+/** Entries that are the same at both beginnings or both ends are left out. */
 type Sides = Promise<readonly [TreeEntry[], TreeEntry[]]>;
 interface Level { readonly sides: Sides; readonly above: readonly Buffer[]; readonly after: readonly Buffer[] | undefined }
 interface Step { readonly entry: TreeEntry; readonly one: TreeEntry | undefined; readonly other: TreeEntry | undefined; readonly after: readonly Buffer[] | undefined }
@@ -71,14 +72,17 @@ function stepsOf([left, right]: readonly [TreeEntry[], TreeEntry[]], after: read
 }
 
 function sidesOf(walk: Walk, from: ObjectId | undefined, to: ObjectId | undefined): Sides {
-  const sides = Promise.all([entriesOf(walk, from), entriesOf(walk, to)]);
+  const sides = entriesOf(walk, from, to);
   // Awaited in its turn, or never, when the page is full before it; until then a failure must not count as unhandled.
   sides.catch(() => undefined);
   return sides;
 }
 
-function entriesOf({ reader }: Walk, id: ObjectId | undefined): Promise<TreeEntry[]> {
-  return id === undefined || id === emptyTree(formatOf(id)) ? Promise.resolve([]) : readTree(reader, id);
+async function entriesOf({ reader }: Walk, from: ObjectId | undefined, to: ObjectId | undefined): Sides {
+  const format = formatOf((from ?? to) as ObjectId);
+  const [left, right] = await Promise.all([from, to].map((id) => treeBytes(reader, id ?? emptyTree(format)))) as [Buffer, Buffer];
+  const [one, other] = withoutCommonEnds(left, right, format);
+  return [parseTree(one, format), parseTree(other, format)];
 }
 
 /** Entries of one name and sort (folder, or not) together; the others alone; in git's order. */

@@ -52,6 +52,38 @@ export function parseTree(tree: Buffer, format: GitObjectFormat): TreeEntry[] {
   return entries;
 }
 
+/**
+ * What is left of two trees without the entries at their beginnings and ends that are the same bytes in both: trees of 100 files
+ * that differ in one are compared without 198 entries being made. Either may be malformed: then more is left.
+ */
+export function withoutCommonEnds(left: Buffer, right: Buffer, format: GitObjectFormat): readonly [Buffer, Buffer] {
+  const [ends, others] = [entryEnds(left, format), entryEnds(right, format)];
+  const most = Math.min(ends.length, others.length);
+  let first = 0;
+  let from = 0;
+  for (; first < most && ends[first] === others[first] && left.compare(right, from, ends[first], from, ends[first]) === 0; first += 1) from = ends[first]!;
+
+  let [to, otherTo] = [left.length, right.length];
+  for (let back = 1; back <= most - first; back += 1) {
+    const [begin, otherBegin] = [ends[ends.length - back - 1] ?? 0, others[others.length - back - 1] ?? 0];
+    if (to - begin !== otherTo - otherBegin || left.compare(right, otherBegin, otherTo, begin, to) !== 0) break;
+    [to, otherTo] = [begin, otherBegin];
+  }
+  return [left.subarray(from, to), right.subarray(from, otherTo)];
+}
+
+/** Where each entry ends; the last one is the tree's end, whatever stands there. */
+function entryEnds(tree: Buffer, format: GitObjectFormat): number[] {
+  const idBytes = format === 'sha1' ? 20 : 32;
+  const ends: number[] = [];
+  for (let at = 0; at < tree.length;) {
+    const name = tree.indexOf(0, at);
+    at = name < 0 ? tree.length : Math.min(name + 1 + idBytes, tree.length);
+    ends.push(at);
+  }
+  return ends;
+}
+
 function parseMode(tree: Buffer, at: number, space: number): TreeEntryMode {
   let mode = 0;
   if (space <= at || space - at > MODE_DIGITS_MAX) throw new TreeMalformed(at, 'no mode');

@@ -1,5 +1,5 @@
 import type { ObjectId, PackId } from '#schemas/brand.ts';
-import type { Finding, ObjectKind, ObjectPlace, TreeTotals } from './object-index.ts';
+import type { BlobFinding, Finding, ObjectKind, ObjectPlace, TreeTotals } from './object-index.ts';
 
 const KIND_NUMBERS: Readonly<Record<ObjectKind, number>> = { commit: 1, tree: 2, blob: 3 };
 const KINDS: Readonly<Record<number, ObjectKind>> = { 1: 'commit', 2: 'tree', 3: 'blob' };
@@ -67,24 +67,39 @@ export function incomingRows(objects: Iterable<ObjectPlace>, findings: ReadonlyM
   }
 
   function lineOf(object: ObjectPlace): string {
-    const finding = findings.get(object.id);
-    if (finding && finding.kind !== object.kind) throw new Error(`the finding for ${object.kind} ${object.id} is that of a ${finding.kind}`);
+    const finding = fittingOf(object, findings.get(object.id));
     const place = `\\\\x${object.id}\t${KIND_NUMBERS[object.kind]}\t${packs.of(object.pack)}\t${object.blockOffset}\t${object.blockBytes}\t${object.placeInBlock}\t${object.bytes}`;
     return `${place}\t${foundColumns(finding)}\n`;
   }
 
   function foundColumns(finding: Finding | undefined): string {
     if (!finding) return '0\t\\N\t\\N\t\\N';
-    if (finding.kind === 'tree') {
-      const { files, bytes, languages: byLanguage, counts } = finding;
-      return `${SCANNED}\t\\N\t\\N\t${escaped(JSON.stringify({ files, bytes, languages: byLanguage, counts }))}`;
-    }
-    const flags = SCANNED | (finding.isBinary ? BINARY : 0) | (finding.isGenerated ? GENERATED : 0) | (finding.isVendored ? VENDORED : 0) | (finding.isLfsPointer ? LFS_POINTER : 0);
-    return `${flags}\t${finding.language === null ? '\\N' : languages.of(finding.language)}\t${finding.lines ?? '\\N'}\t\\N`;
+    if (finding.kind === 'tree') return `${SCANNED}\t\\N\t\\N\t${escaped(JSON.stringify(totalsOf(finding)))}`;
+    return `${flagsOf(finding)}\t${finding.language === null ? '\\N' : languages.of(finding.language)}\t${finding.lines ?? '\\N'}\t\\N`;
   }
 
   return { chunks, packs: () => packs.values(), languages: () => languages.values() };
 }
+
+/** An object with its finding, for a statement that takes them as JSON. */
+export function fewRow(object: ObjectPlace, found: Finding | undefined): object {
+  const finding = fittingOf(object, found);
+  const { id, pack, blockOffset, blockBytes, placeInBlock, bytes } = object;
+  const place = { id, kind: KIND_NUMBERS[object.kind], pack, block_offset: blockOffset, block_bytes: blockBytes, place_in_block: placeInBlock, bytes };
+  if (finding === undefined) return { ...place, flags: 0 };
+  if (finding.kind === 'tree') return { ...place, flags: SCANNED, totals: totalsOf(finding) };
+  return { ...place, flags: flagsOf(finding), language: finding.language, lines: finding.lines };
+}
+
+function fittingOf({ id, kind }: ObjectPlace, finding: Finding | undefined): Finding | undefined {
+  if (finding && finding.kind !== kind) throw new Error(`the finding for ${kind} ${id} is that of a ${finding.kind}`);
+  return finding;
+}
+
+const totalsOf = ({ files, bytes, languages, counts }: TreeTotals) => ({ files, bytes, languages, counts });
+
+const flagsOf = ({ isBinary, isGenerated, isVendored, isLfsPointer }: BlobFinding) =>
+  SCANNED | (isBinary ? BINARY : 0) | (isGenerated ? GENERATED : 0) | (isVendored ? VENDORED : 0) | (isLfsPointer ? LFS_POINTER : 0);
 
 /** JSON has no raw tabs and newlines; only its backslashes mean something to COPY. */
 function escaped(json: string): string {

@@ -4,6 +4,7 @@ import { migrationsDirectory } from '#shared/postgres/migrations-directory.ts';
 import { createPool } from '#shared/postgres/pool.ts';
 import { freshDatabase } from '../../tests/harness/postgres.ts';
 import { nthPlace, objectIndexContract } from './object-index.contract.ts';
+import { FEW_MAX } from './postgres-few-objects.ts';
 import { createPostgresObjectIndex } from './postgres-object-index.ts';
 
 async function openIndex() {
@@ -34,11 +35,33 @@ describe('the object index in Postgres', () => {
     const pool = createPool(opened.database.url, { connectionsMax: 1, applicationName: 'object-index-test' });
     const index = createPostgresObjectIndex({ pool });
     const incoming = async () => (await pool.query(`select 'pg_temp.incoming_objects_1'::regclass::oid as oid`)).rows;
-    await index.record([nthPlace(200)], new Map());
+    const many = (from: number) => Array.from({ length: FEW_MAX + 1 }, (_, n) => nthPlace(from + n));
+    await index.record(many(1_000), new Map());
     const first = await incoming();
-    for (let n = 201; n < 205; n++) await index.record([nthPlace(n)], new Map());
+    for (let n = 1; n < 5; n++) await index.record(many(1_000 + n * 1_000), new Map());
     expect(await incoming()).toEqual(first);
     await pool.end();
+  });
+
+  test('a pack that another records at the same moment is not missed: the few objects are recorded all the same', async () => {
+    const [first, ...others] = [400, 401, 402].map((n) => nthPlace(n, { pack: 'at once' }));
+    const other = await opened.pool.connect();
+    await other.query('begin');
+    await other.query('insert into object_packs (sha256) values ($1)', [Buffer.from(first!.pack, 'hex')]);
+    const recorded = opened.index.record([first!, ...others], new Map());
+    const isWaiting = async () => (await opened.pool.query('select from pg_stat_activity where wait_event_type = $1 and datname = current_database()', ['Lock'])).rowCount === 1;
+    for (const end = performance.now() + 30_000; !(await isWaiting()) && performance.now() < end;);
+    await other.query('commit');
+    other.release();
+    expect(await recorded).toEqual({ added: 3 });
+    expect(await opened.index.places([first!.id])).toEqual(new Map([[first!.id, first]]));
+  });
+
+  test.each([['few', FEW_MAX], ['many', FEW_MAX + 1]])('of %s, a finding that does not fit leaves nothing behind', async (_what, count) => {
+    const places = Array.from({ length: count }, (_, n) => nthPlace(20_000 + n, { pack: 'unfit' }));
+    const unfit = new Map([[places.at(-1)!.id, { kind: 'blob', language: 'Go', lines: 2 ** 40, isBinary: false, isGenerated: false, isVendored: false, isLfsPointer: false } as const]]);
+    await expect(opened.index.record(places, unfit)).rejects.toThrow(/out of range/);
+    expect((await opened.index.known(places.map(({ id }) => id))).size).toBe(0);
   });
 
   test('a large record lets others work between its pieces', async () => {

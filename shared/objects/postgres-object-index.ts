@@ -5,6 +5,7 @@ import type { Pool, PoolClient } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { ObjectId } from '#schemas/brand.ts';
 import { asUnavailable, createQuery, type Query } from '#shared/postgres/query.ts';
+import { FEW_MAX, firstOf, recordFew } from './postgres-few-objects.ts';
 import { findingOf, incomingRows, placeOf, type FindingRow, type PlaceRow } from './object-rows.ts';
 import type { Finding, ObjectIndex, ObjectPlace } from './object-index.ts';
 
@@ -16,7 +17,7 @@ const RECORD_STATEMENT_MS_MAX = 30 * 60_000;
 
 /**
  * Kept by the connection, empty between transactions: a temporary table made and dropped for every push would leave 39 dead
- * rows in the system catalogs each time. A push of 4 objects takes 4 ms. A new column here needs a new number in the name.
+ * rows in the system catalogs each time. A new column here needs a new number in the name.
  */
 const INCOMING = 'incoming_objects_1';
 const CREATE_INCOMING = `create temporary table if not exists ${INCOMING} (
@@ -80,6 +81,15 @@ async function entries(query: Query, ids: readonly ObjectId[]): Promise<Map<Obje
 }
 
 async function record(pool: Pool, objects: Iterable<ObjectPlace>, found: ReadonlyMap<ObjectId, Finding>): Promise<{ added: number }> {
+  const { first, isAll, all } = firstOf(objects, FEW_MAX);
+  try {
+    return (isAll ? await recordFew(pool, first, found) : undefined) ?? await recordMany(pool, all, found);
+  } catch (error) {
+    throw asUnavailable(error, 'object index');
+  }
+}
+
+async function recordMany(pool: Pool, objects: Iterable<ObjectPlace>, found: ReadonlyMap<ObjectId, Finding>): Promise<{ added: number }> {
   let client: PoolClient | undefined;
   try {
     client = await pool.connect();
@@ -91,7 +101,7 @@ async function record(pool: Pool, objects: Iterable<ObjectPlace>, found: Readonl
     return { added };
   } catch (error) {
     await rollBack(client);
-    throw asUnavailable(error, 'object index');
+    throw error;
   }
 }
 

@@ -72,7 +72,7 @@ export async function stopPostmaster(data: string, pid: number): Promise<void> {
       if ((error as NodeJS.ErrnoException).code === 'ESRCH') return;
       throw error;
     }
-    for (const deadline = Date.now() + waitMsMax; Date.now() < deadline; await sleep(POLL_MS)) {
+    for (const deadline = performance.now() + waitMsMax; performance.now() < deadline; await sleep(POLL_MS)) {
       if (!await isPostmasterOf(data, pid)) return;
     }
   }

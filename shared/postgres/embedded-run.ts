@@ -1,9 +1,10 @@
+import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PostgresBinaries } from './embedded-binaries.ts';
 import type { Cluster } from './embedded-cluster.ts';
 import { explainOutput, isHeldByAnother } from './embedded-complaints.ts';
-import { EmbeddedPostgresError } from './embedded-error.ts';
+import { EmbeddedPostgresError, explainFileError } from './embedded-error.ts';
 import { type Hold, tryHold } from './embedded-hold.ts';
 import type { ServerHome } from './embedded-home.ts';
 import { findPostmaster, isServedOutOfSight } from './embedded-pid-file.ts';
@@ -19,6 +20,8 @@ export type HeldServer = { pid: number; port: number; adopted: boolean; hold: Ho
 /** How long a server may say nothing at all. While it says that it recovers we wait for as long as that takes. */
 const SILENCE_MS_MAX = 60_000;
 const PORT_TRIES_MAX = 5;
+/** Of room: a segment of its write-ahead log, which recovery may have to begin. */
+const START_BYTES_MIN = 16 * 1_048_576;
 const POLL_MS = 20;
 
 /** Runs or adopts the server, on a port of its own choosing; another one if the chosen one is taken meanwhile. */
@@ -40,7 +43,7 @@ export async function runOnAnyPort(site: ServerSite, signal: AbortSignal): Promi
  */
 export async function runServer(site: ServerSite, { port, signal }: { port: number; signal: AbortSignal }): Promise<HeldServer> {
   let started: Postmaster | undefined;
-  let lastWord = { atMs: Date.now(), detail: 'nothing' };
+  let lastWord = { atMs: performance.now(), detail: 'nothing' };
   try {
     for (;;) {
       signal.throwIfAborted();
@@ -51,13 +54,13 @@ export async function runServer(site: ServerSite, { port, signal }: { port: numb
           if (!signal.aborted) return { pid: live.pid, port: live.port, adopted: live.pid !== started?.child.pid, hold: attempt.hold };
           await attempt.hold.release();
           signal.throwIfAborted();
-        } else lastWord = { atMs: attempt.isAlive ? Date.now() : lastWord.atMs, detail: attempt.detail };
+        } else lastWord = { atMs: attempt.isAlive ? performance.now() : lastWord.atMs, detail: attempt.detail };
       } else if (!live && (!started || started.hasEnded())) {
-        if (started) await refuseUnlessHeld(started);
+        if (started) await refuseUnlessHeld(started, site.home.directory);
         if (await isServedOutOfSight(site.cluster.data)) throw outOfSight(site);
-        started = await spawnPostmaster({ ...site, program: join(site.binaries.directory, 'bin', 'postgres'), port });
+        started = await startPostmaster(site, port);
       }
-      if (Date.now() - lastWord.atMs > SILENCE_MS_MAX) throw silence(site, live?.pid, lastWord.detail);
+      if (performance.now() - lastWord.atMs > SILENCE_MS_MAX) throw silence(site, live?.pid, lastWord.detail);
       await sleep(POLL_MS, undefined, { signal });
     }
   } catch (error) {
@@ -69,9 +72,25 @@ export async function runServer(site: ServerSite, { port, signal }: { port: numb
 }
 
 /** A start that failed because another has the folder (a second starter; backends of a killed postmaster) is tried again. */
-async function refuseUnlessHeld(ended: Postmaster): Promise<void> {
+async function refuseUnlessHeld(ended: Postmaster, home: string): Promise<void> {
   const said = await ended.said();
-  if (!isHeldByAnother(said)) throw explainOutput('start the server', said);
+  if (isHeldByAnother(said)) return;
+  const why = explainOutput('start the server', said);
+  // On a full disk it cannot even write down why: its log lies there too.
+  throw why.kind === 'failed' && await isFull(home) ? explainFileError('start the server', home, Object.assign(new Error(why.message), { code: 'ENOSPC' })) : why;
+}
+
+async function isFull(home: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(home);
+  return bavail * bsize < START_BYTES_MIN;
+}
+
+async function startPostmaster(site: ServerSite, port: number): Promise<Postmaster> {
+  try {
+    return await spawnPostmaster({ ...site, program: join(site.binaries.directory, 'bin', 'postgres'), port });
+  } catch (error) {
+    throw explainFileError('start the server', site.home.directory, error);
+  }
 }
 
 function outOfSight({ home }: ServerSite): EmbeddedPostgresError {

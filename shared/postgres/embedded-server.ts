@@ -116,6 +116,8 @@ async function bringBack(site: ServerSite, { port, restarts, logger, signal }: {
       if (error instanceof EmbeddedPostgresError && error.kind === 'in-use') throw error;
       logger.warn({ err: error }, 'embedded Postgres did not come back; trying again');
       lastError = error;
+      // The disk is waited for, however long: it is no fault of the server, and nobody would start us again at the right time.
+      if (error instanceof EmbeddedPostgresError && isOfTheDisk(error)) restarts.forgiveLast();
     }
   }
 }
@@ -123,16 +125,25 @@ async function bringBack(site: ServerSite, { port, restarts, logger, signal }: {
 /** How long to wait before the next restart; undefined when there were too many in a row. */
 class RestartBudget {
   private inARow = 0;
-  private lastAtMs = 0;
+  private lastAtMs = -Infinity;
 
   next(): number | undefined {
-    const nowMs = Date.now();
+    const nowMs = performance.now();
     this.inARow = nowMs - this.lastAtMs > STEADY_MS ? 1 : this.inARow + 1;
     this.lastAtMs = nowMs;
     if (this.inARow > RESTARTS_MAX) return undefined;
     // The first at once: pools are waiting.
     return this.inARow === 1 ? 0 : Math.min(RESTART_DELAY_MS * 2 ** (this.inARow - 2), RESTART_DELAY_MS_MAX);
   }
+
+  /** Counts for the delay, and never so much that it is the last. */
+  forgiveLast(): void {
+    this.inARow = Math.min(this.inARow, RESTARTS_MAX - 1);
+  }
+}
+
+function isOfTheDisk({ kind }: EmbeddedPostgresError): boolean {
+  return kind === 'disk-full' || kind === 'not-writable';
 }
 
 function crashLoop({ home }: ServerSite, cause: unknown): EmbeddedPostgresError {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { type Program, spawnProgram } from '../../tests/harness/spawn-program.ts';
@@ -196,6 +196,23 @@ test('a server that cannot start any more becomes one clear error', async () => 
   expect(reason.message).toMatch(/pg_control/);
   await server.stop();
 });
+
+test('a disk that refuses is waited for, longer than a server that crashes is: then it comes back', async () => {
+  let tries = 0;
+  const logger = { info: () => {}, error: () => {}, warn: (_: object, message: string) => { if (message.includes('did not come back')) tries += 1; } };
+  const server = await startEmbeddedPostgres({ stateDir: folder.stateDir, logger });
+  const pool = createPool(server.url, { connectionsMax: 1, applicationName: 'test' });
+  await pool.query('select 1');
+  const pid = Number((await readFile(join(dataFolder(), 'postmaster.pid'), 'utf8')).split('\n')[0]);
+  // Postgres does not start on a folder that others may write.
+  await chmod(dataFolder(), 0o777);
+  await killServer(pid);
+  await until(async () => tries > 9);
+  await chmod(dataFolder(), 0o700);
+  await patiently(pool, 'select 1');
+  await pool.end();
+  await server.stop();
+}, 120_000);
 
 test('another password than the running server has is a clear error', async () => {
   const first = engine();

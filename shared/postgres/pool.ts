@@ -7,6 +7,8 @@ export type PoolOptions = {
   applicationName: string;
   /** The server ends a statement after this; 0 never does (bulk loads, rebuilds). */
   statementMsMax?: number;
+  /** Connections last until they break: for what hangs on the session. */
+  isKept?: boolean;
 };
 
 const CONNECT_MS_MAX = 5_000;
@@ -24,14 +26,14 @@ const LIFETIME_SECONDS_MAX = 1_800;
  * or an error that `isUnavailable` knows. `bigint` (int8) comes as a string, as is pg's default: a number would lose digits
  * above 2^53. The URL must lead to Postgres itself: a transaction pooler loses session locks and refuses these settings.
  */
-export function createPool(url: string, { connectionsMax, applicationName, statementMsMax = STATEMENT_MS_MAX }: PoolOptions): pg.Pool {
+export function createPool(url: string, { connectionsMax, applicationName, statementMsMax = STATEMENT_MS_MAX, isKept = false }: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
     max: connectionsMax,
     application_name: applicationName,
     connectionTimeoutMillis: CONNECT_MS_MAX,
-    idleTimeoutMillis: IDLE_MS_MAX,
-    maxLifetimeSeconds: LIFETIME_SECONDS_MAX,
+    idleTimeoutMillis: isKept ? 0 : IDLE_MS_MAX,
+    maxLifetimeSeconds: isKept ? 0 : LIFETIME_SECONDS_MAX,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS_MAX,
     ...(statementMsMax > 0 ? { statement_timeout: statementMsMax, query_timeout: statementMsMax + ANSWER_SLACK_MS } : {}),
     keepAlive: true,
@@ -41,4 +43,11 @@ export function createPool(url: string, { connectionsMax, applicationName, state
   pool.on('error', () => {});
   pool.on('connect', (client) => { client.on('error', () => {}); });
   return pool;
+}
+
+/** The same database for who must not change it: the server refuses what would. */
+export function readOnly(url: string): string {
+  const only = new URL(url);
+  only.searchParams.set('options', [only.searchParams.get('options'), '-c default_transaction_read_only=on'].filter(Boolean).join(' '));
+  return only.href;
 }

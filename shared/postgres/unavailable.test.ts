@@ -21,6 +21,11 @@ test.each([
   expect(isUnavailable(new Error(message))).toBe(true);
 });
 
+test('a replica that broke off a read to go on is away; a serialization failure of a database is not', () => {
+  expect(isUnavailable(Object.assign(new Error('canceling statement due to conflict with recovery'), { code: '40001' }))).toBe(true);
+  expect(isUnavailable(Object.assign(new Error('could not serialize access due to concurrent update'), { code: '40001' }))).toBe(false);
+});
+
 test('a socket file that is not there is the database being away; another missing file is not', () => {
   expect(isUnavailable(withCode('ENOENT', { syscall: 'connect' }))).toBe(true);
   expect(isUnavailable(withCode('ENOENT', { syscall: 'open' }))).toBe(false);

@@ -15,6 +15,9 @@ const STATES: ReadonlySet<string> = new Set([
 /** 08: the connection broke. 53: out of disk, memory or connections. */
 const CLASSES: readonly string[] = ['08', '53'];
 
+/** Of a replica, by the code of a serialization failure: it needed to go on, and the read stood in its way. */
+const IN_THE_WAY = /conflict with recovery/;
+
 /** pg, pg-pool and knex give these no code. */
 const MESSAGES = /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout (expired|exceeded)|Query read timeout|Knex: Timeout acquiring)/;
 
@@ -32,5 +35,6 @@ export function isUnavailable(error: unknown): boolean {
 
   if (typeof code !== 'string') return MESSAGES.test(message ?? '');
   if (code === 'ENOENT') return syscall === 'connect';
+  if (IN_THE_WAY.test(message ?? '')) return true;
   return NETWORK_CODES.has(code) || STATES.has(code) || (/^[0-9A-Z]{5}$/.test(code) && CLASSES.includes(code.slice(0, 2)));
 }

@@ -1,4 +1,5 @@
 import type { Query } from '#shared/postgres/query.ts';
+import { isReadable, WHO_READS_STREAMS } from './readable.ts';
 import type { FactMark, Known, ReadStore } from './read-store.ts';
 
 const MARK = 'position, key, stream, revision, type, fact_id as id, correlation_id as "correlationId", time';
@@ -6,11 +7,12 @@ const MARK = 'position, key, stream, revision, type, fact_id as id, correlation_
 /** What the read store tells about the facts themselves: the index over them, and which the projector has not folded. */
 export function createPostgresFactReads(query: Query): Pick<ReadStore, 'facts' | 'newestFacts' | 'marks' | 'unfolded' | 'factsOf'> {
   return {
-    facts: ({ key, stream, type, after, until, limit }) => query(
+    facts: ({ key, stream, type, after, until, readableBy, limit }) => query(
       `select position, key, stream, revision, type from read_model.fact_index
        where position > $1 and ($2::text is null or key = $2) and ($3::text is null or stream = $3) and ($4::text[] is null or type = any($4))
-       and ($5::text is null or position <= $5) and ($6::text is null or time < $6) order by position limit $7`,
-      [after, key ?? null, stream ?? null, typeof type === 'string' ? [type] : type ?? null, ...untilOf(until), limit]),
+       and ($5::text is null or position <= $5) and ($6::text is null or time < $6)
+       and ${isReadable('key', '$8')} and ($8::text is null or not starts_with(stream, '${WHO_READS_STREAMS}')) order by position limit $7`,
+      [after, key ?? null, stream ?? null, typeof type === 'string' ? [type] : type ?? null, ...untilOf(until), limit, readableBy ?? null]),
 
     newestFacts: ({ types, key, streamPrefix, since, until, before, limit }) => query<FactMark>(
       `select ${MARK} from read_model.fact_index where type = any($1) and ($2::text is null or key = $2) and ($3::text is null or starts_with(stream, $3))

@@ -8,7 +8,7 @@ import { createPostgresReadStore } from './postgres-read-store.ts';
 import { MOMENTS_OF, momentsContract } from './moments.contract.ts';
 import { readStoreContract } from './read-store.contract.ts';
 
-const OWNERS = ['projector', 'notifier', 'scheduler'].map((name) => ({ name, directory: new URL(`../../services/${name}/migrations/`, import.meta.url).pathname }));
+const OWNERS = ['projector', 'notifier', 'scheduler', 'identity'].map((name) => ({ name, directory: new URL(`../../services/${name}/migrations/`, import.meta.url).pathname }));
 
 const EMPTY: ReadModel = { position: '' as Position, sources: [], codebases: [], versions: [], syncs: [], facts: [], progress: new Map(), unfolded: [] };
 
@@ -45,9 +45,21 @@ async function fill(pool: Pool, model: ReadModel): Promise<void> {
   const insert = async (table: string, row: Record<string, unknown>) => void (await pool.query(
     `insert into ${table} select * from json_populate_record(null::${table}, $1::json)`, [JSON.stringify(row)]));
   await pool.query('update read_model.progress set position = $1', [model.position]);
-  for (const one of model.sources) await insert('read_model.sources', { source_id: one.id, name: one.name, base_url: one.baseUrl, registered_at: one.registeredAt, revision: one.revision, state: one.state });
+  for (const one of model.sources) await insert('read_model.sources', { source_id: one.id, name: one.name, base_url: one.baseUrl, registered_at: one.registeredAt, revision: one.revision, state: one.state, open_projects_read_by: model.openSources?.includes(one.id) === true ? 'signed-in' : 'members' });
   for (const one of model.projects ?? []) await insert('read_model.projects', { project_id: one.id, name: one.name, state: one.state, created_at: one.createdAt, removed_at: one.removedAt, revision: one.revision });
-  for (const one of model.members ?? []) await insert('read_model.project_codebases', { project_id: one.project, codebase_id: one.codebase, is_member: one.isMember });
+  for (const one of model.members ?? []) await insert('read_model.project_codebases', { project_id: one.project, codebase_id: one.codebase, is_member: one.isMember, is_read: one.isRead ?? false });
+  for (const one of model.people ?? []) await insert('read_model.project_people', { project_id: one.project, user_id: one.userId, role: one.role, since: one.since });
+  // Who left keeps a row, and is in it no longer.
+  if (model.people !== undefined) await insert('read_model.project_people', { project_id: '00000000-0000-4000-8000-000000000041', user_id: '00000000-0000-4000-8000-000000000079', role: null, since: '2026-01-01T00:00:00.000Z' });
+  for (const [id, one] of model.gitlabReaders ?? []) {
+    const source_id = model.codebases.find((codebase) => codebase.id === id)?.sourceId;
+    await insert('read_model.codebase_readers', { codebase_id: id, source_id, gitlab_users: one.users, beyond_members: one.beyondMembers, observed_at: one.observedAt, revision: one.revision });
+  }
+  for (const [id, one] of model.readersAsked ?? []) await insert('reader_looks', { codebase_id: id, asked_at: one.askedAt, trouble: one.trouble, requests: 2, failures: 0 });
+  for (const one of model.bindings ?? []) {
+    await insert('identity_users', { user_id: one.user, name: one.user, password_hash: 'none', is_one_time: false, is_system_admin: false, state: 'active', created_at: '2026-01-01T00:00:00.000Z' });
+    await insert('read_model.gitlab_people', { source_id: one.source, gitlab_user_id: one.gitlabUser, user_id: one.user });
+  }
   for (const one of model.codebases) {
     await insert('read_model.codebases', {
       codebase_id: one.id, source_id: one.sourceId, gitlab_project_id: one.gitlabProjectId, path: one.path, followed: one.followed, default_ref: one.defaultRef,
@@ -57,13 +69,14 @@ async function fill(pool: Pool, model: ReadModel): Promise<void> {
     });
   }
   for (const { id, look } of model.codebases) {
-    if (look) await insert('codebase_looks', { codebase_id: id, looked_at: look.lookedAt, position: look.position, different: look.different, hook_trouble: look.hookTrouble, requests: 1, failures: 0 });
+    if (look) await insert('codebase_looks', { hook_secrets: model.hookSecrets?.get(id) ?? null, codebase_id: id, looked_at: look.lookedAt, position: look.position, different: look.different, hook_trouble: look.hookTrouble, requests: 1, failures: 0 });
   }
   for (const [id, one] of model.polling ?? []) {
     await insert('source_looks', {
       source_id: id, active_bound_seconds: one.activeBoundSeconds, idle_bound_seconds: one.idleBoundSeconds, requests_per_minute: one.requestsPerMinute,
       wanted_per_minute: one.wantedPerMinute, held_until: one.heldUntil, held_reason: one.heldReason,
     });
+    await insert('source_reader_looks', { source_id: id, bound_seconds: one.readersBoundSeconds });
   }
   for (const one of model.versions) {
     const row = {

@@ -2,18 +2,19 @@ import type { Pool } from 'pg';
 import { BEGINNING, type CodebaseId, type Position, type RefName } from '#schemas/brand.ts';
 import type { Progress } from '#shared/bus/bus.ts';
 import { createQuery } from '#shared/postgres/query.ts';
+import { likeOf } from './like-pattern.ts';
 import { createPostgresFactReads } from './postgres-fact-reads.ts';
-import type { At, CodebaseView, Known, PollingView, ProjectView, ReadStore, SourceView, SyncView, VersionView } from './read-store.ts';
+import { createPostgresLookReads } from './postgres-look-reads.ts';
+import { createPostgresProjectReads } from './postgres-project-reads.ts';
+import { createPostgresReaderReads } from './postgres-reader-reads.ts';
+import { isReadable } from './readable.ts';
+import type { At, CodebaseView, Known, ReadStore, SourceView, SyncView, VersionView } from './read-store.ts';
 
 const CODEBASE = `codebase_id as id, source_id as "sourceId", gitlab_project_id as "gitlabProjectId", path, followed, default_ref as "defaultRef",
   json_build_object('state', hook_state, 'reason', hook_reason, 'isSigned', hook_is_signed) as hook,
   registered_at as "registeredAt", last_hint_at as "lastHintAt", last_whole_hint_at as "lastWholeHintAt", last_observed_at as "lastObservedAt",
   state, removed_at as "removedAt", revision,
   (select json_build_object('lookedAt', looked_at, 'position', position, 'different', different, 'hookTrouble', hook_trouble) from codebase_looks where codebase_looks.codebase_id = codebases.codebase_id) as look`;
-
-const PROJECT = `project_id as id, name, state, created_at as "createdAt", removed_at as "removedAt", revision,
-  (select count(*)::int from read_model.project_codebases m join read_model.codebases c using (codebase_id)
-   where m.project_id = p.project_id and m.is_member and c.state in ('active', 'archived')) as codebases`;
 
 /** What is shown unless something else is asked for. */
 const LISTED = ['active', 'archived'] as const;
@@ -48,28 +49,29 @@ export function createPostgresReadStore({ pool }: { readonly pool: Pool }): Read
 
   return {
     ...createPostgresFactReads(query),
+    ...createPostgresProjectReads(query),
+    ...createPostgresReaderReads(query),
+    ...createPostgresLookReads(query),
 
     async position() {
       const [row] = await query<{ position: Position }>('select position from read_model.progress');
       return row?.position ?? BEGINNING;
     },
 
+    // From the newest on: it looks at no more than came since.
+    async positionBy(time) {
+      const [row] = await query<{ position: Position }>('select position from read_model.fact_index where time <= $1 order by position desc limit 1', [time]);
+      return row?.position ?? BEGINNING;
+    },
+
     sources: () => query<SourceView>(
       `select source_id as id, name, base_url as "baseUrl", registered_at as "registeredAt", revision from read_model.sources where state <> 'removed' order by registered_at, source_id`),
 
-    async codebases({ after, limit, project, source, states = LISTED }) {
+    async codebases({ after, limit, project, source, states = LISTED, readableBy }) {
       return (await query<CodebaseView>(
         `select ${CODEBASE} from read_model.codebases where codebase_id > $1 and state = any($3::text[]) and ($4::text is null or source_id = $4)
          and ($5::text is null or exists (select from read_model.project_codebases m where m.project_id = $5 and m.codebase_id = codebases.codebase_id and m.is_member))
-         order by codebase_id limit $2`, [after, limit, states, source ?? null, project ?? null])).map(asCodebase);
-    },
-
-    projects: ({ after, limit, states = LISTED }) => query<ProjectView>(
-      `select ${PROJECT} from read_model.projects p where project_id > $1 and state = any($3::text[]) order by project_id limit $2`, [after, limit, states]),
-
-    async project(id) {
-      const [row] = await query<ProjectView>(`select ${PROJECT} from read_model.projects p where project_id = $1`, [id]);
-      return row;
+         and ${isReadable('codebase_id', '$6')} order by codebase_id limit $2`, [after, limit, states, source ?? null, project ?? null, readableBy ?? null])).map(asCodebase);
     },
 
     async codebase(id) {
@@ -98,13 +100,6 @@ export function createPostgresReadStore({ pool }: { readonly pool: Pool }): Read
       return new Map(rows.map(({ ref, ...last }) => [ref, last]));
     },
 
-    async polling(source) {
-      const [row] = await query<PollingView>(
-        `select active_bound_seconds as "activeBoundSeconds", idle_bound_seconds as "idleBoundSeconds", requests_per_minute as "requestsPerMinute",
-           wanted_per_minute as "wantedPerMinute", held_until as "heldUntil", held_reason as "heldReason" from source_looks where source_id = $1`, [source]);
-      return row;
-    },
-
     versions: (codebase, { refs, commit, before, limit }) => query<VersionView>(
       `select ${VERSION} from read_model.versions where codebase_id = $1 and ${OF_THIS_LIFE} and ($2::text[] is null or ref like any($2)) and ($3::text is null or position < $3)
        and ($4::text is null or commit_id like $4 || '%') order by position desc limit $5`, [codebase, refs?.map(likeOf) ?? null, before ?? null, commit ?? null, limit]),
@@ -125,12 +120,13 @@ export function createPostgresReadStore({ pool }: { readonly pool: Pool }): Read
       return (await query<SyncView>(`select ${SYNC} from read_model.syncs where sync_id = any($1)`, [ids])).map(asSync);
     },
 
-    async syncs({ cause, codebase, refs, states, since, until, after, limit }) {
+    async syncs({ cause, codebase, refs, states, since, until, after, readableBy, limit }) {
       const rows = await query<SyncView>(
         `select ${SYNC} from read_model.syncs where ($1::text is null or cause_id = $1) and ($2::text is null or codebase_id = $2)
          and ($3::text[] is null or ref like any($3)) and ($4::text[] is null or state = any($4)) and ($5::text is null or begun_at >= $5) and ($6::text is null or begun_at < $6)
-         and ($7::text is null or begun_at < $7 or (begun_at = $7 and sync_id > $8)) order by begun_at desc, sync_id limit $9`,
-        [cause ?? null, codebase ?? null, refs?.map(likeOf) ?? null, states ?? null, since ?? null, until ?? null, after?.begunAt ?? null, after?.id ?? null, limit]);
+         and ($7::text is null or begun_at < $7 or (begun_at = $7 and sync_id > $8))
+         and ${isReadable('codebase_id', '$10')} order by begun_at desc, sync_id limit $9`,
+        [cause ?? null, codebase ?? null, refs?.map(likeOf) ?? null, states ?? null, since ?? null, until ?? null, after?.begunAt ?? null, after?.id ?? null, limit, readableBy ?? null]);
       return rows.map(asSync);
     },
 
@@ -164,9 +160,6 @@ function momentOf(at: At): Moment {
 const knownBy = (known: Known, parameter: string) => ('position' in known
   ? { where: `position <= ${parameter}`, value: known.position as string }
   : { where: `stored_at <= ${parameter}`, value: known.time });
-
-/** `*` stands for anything, and nothing else does. */
-const likeOf = (pattern: string) => pattern.replace(/[\\%_]/g, '\\$&').replaceAll('*', '%');
 
 // int8 comes as text from the driver, so that no digit is lost; these fit a double.
 const asCodebase = (row: CodebaseView): CodebaseView => ({ ...row, gitlabProjectId: Number(row.gitlabProjectId) });

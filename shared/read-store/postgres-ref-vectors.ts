@@ -1,6 +1,8 @@
-import type { Pool, PoolClient } from 'pg';
+import type { Pool } from 'pg';
 import { BEGINNING, type CodebaseId, type Position } from '#schemas/brand.ts';
-import { asUnavailable, createQuery } from '#shared/postgres/query.ts';
+import { inTransaction } from '#shared/postgres/in-transaction.ts';
+import { createQuery } from '#shared/postgres/query.ts';
+import { likeOf } from './like-pattern.ts';
 import type { RefAt, RefScope, RefVectors } from './ref-vectors.ts';
 
 const COLUMNS = 'codebase_id as "codebaseId", ref, commit_id as commit, tree_id as tree, position';
@@ -10,13 +12,14 @@ export function createPostgresRefVectors({ pool }: { readonly pool: Pool }): Ref
   const query = createQuery(pool);
 
   return {
-    read: (scope, at) => atOneMoment(pool, async (client) => {
+    // Of one moment: position and refs belong together.
+    read: (scope, at) => inTransaction(pool, async (client) => {
       const { rows: [progress] } = await client.query<{ position: Position }>('select position from read_model.progress');
       const { where, value } = scopeOf(scope);
       const codebases = await client.query<{ id: CodebaseId }>(`select codebase_id as id from read_model.codebases c where ${where}`, [value]);
-      const refs = await client.query<RefAt>(refsOf(scope, at), [value, patternsOf(scope), ...(at === undefined ? [] : [at])]);
+      const refs = await client.query<RefAt>(refsOf(scope, at), [value, scope.refs?.map(likeOf) ?? null, ...(at === undefined ? [] : [at])]);
       return { position: at ?? progress?.position ?? BEGINNING, codebases: codebases.rows.map(({ id }) => id), refs: refs.rows };
-    }),
+    }, 'moment'),
 
     async inScope(scope, codebases) {
       const { where, value } = scopeOf(scope);
@@ -41,26 +44,5 @@ function scopeOf({ codebases }: RefScope): { where: string; value: readonly stri
     case 'project': return { where: `${isShown} and c.codebase_id in (select codebase_id from read_model.project_codebases where project_id = $1 and is_member)`, value: codebases.id };
     case 'all': return { where: `${isShown} and $1::text is null`, value: null };
     default: return codebases satisfies never;
-  }
-}
-
-/** `*` is LIKE's `%`; what LIKE would take for signs of its own stands for itself. */
-function patternsOf({ refs }: RefScope): string[] | null {
-  return refs === null ? null : refs.map((pattern) => pattern.replace(/[\\%_]/g, '\\$&').replaceAll('*', '%'));
-}
-
-/** All that `look` reads is of one moment: position and refs belong together. */
-async function atOneMoment<T>(pool: Pool, look: (client: PoolClient) => Promise<T>): Promise<T> {
-  let client: PoolClient | undefined;
-  try {
-    client = await pool.connect();
-    await client.query('begin isolation level repeatable read read only');
-    const seen = await look(client);
-    await client.query('commit');
-    client.release();
-    return seen;
-  } catch (error) {
-    client?.release(true);
-    throw asUnavailable(error);
   }
 }

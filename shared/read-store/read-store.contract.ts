@@ -23,15 +23,17 @@ const sync = (n: number, more: Partial<SyncView> = {}): SyncView => ({
 });
 
 const MODEL: Required<ReadModel> = {
+  hookSecrets: new Map([[LIB, 3]]),
   position: at(50),
   sources: [{ id: uuid(9) as SourceId, name: 'later', baseUrl: 'https://b', registeredAt: time(2), revision: 3, state: 'active' }, { id: uuid(10) as SourceId, name: 'first', baseUrl: 'https://a', registeredAt: time(1), revision: 0, state: 'active' }, { id: uuid(11) as SourceId, name: 'gone', baseUrl: 'https://c', registeredAt: time(0), revision: 1, state: 'removed' }],
   codebases: [codebase(LIB, { path: 'a/lib', hook: { state: 'installed', reason: null, isSigned: true }, lastObservedAt: time(9), look: { lookedAt: time(8), position: at(7), different: [SIDE], hookTrouble: 'disabled' } }), codebase(APP),
-    codebase(OLD, { state: 'archived', sourceId: uuid(10) as SourceId, defaultRef: null }), codebase(HIDDEN, { state: 'removed', removedAt: time(3), revision: 4 }), codebase(ANEW, { state: 'deleted', beganAt: at(11) })],
+    codebase(OLD, { state: 'archived', sourceId: uuid(10) as SourceId, defaultRef: null }), codebase(HIDDEN, { sourceId: uuid(10) as SourceId, state: 'removed', removedAt: time(3), revision: 4 }), codebase(ANEW, { state: 'deleted', beganAt: at(11) })],
   projects: [
     { id: uuid(41) as ProjectId, name: 'Both', state: 'active', createdAt: time(1), removedAt: null, revision: 5 }, { id: uuid(40) as ProjectId, name: 'Old', state: 'archived', createdAt: time(1), removedAt: null, revision: 1 },
     { id: uuid(42) as ProjectId, name: 'Gone', state: 'removed', createdAt: time(1), removedAt: time(2), revision: 1 }],
-  members: [[APP, true], [LIB, false], [OLD, true], [HIDDEN, true]].map(([one, isMember]) => ({ project: uuid(41) as ProjectId, codebase: one as CodebaseId, isMember: isMember as boolean }))
-    .concat([[LIB, true], [OLD, false], [APP, true]].map(([one, isMember]) => ({ project: uuid(400) as ProjectId, codebase: one as CodebaseId, isMember: isMember as boolean }))),
+  people: [{ project: uuid(41) as ProjectId, userId: uuid(71), role: 'member', since: time(3) }, { project: uuid(41) as ProjectId, userId: uuid(70), role: 'admin', since: time(2) }, { project: uuid(40) as ProjectId, userId: uuid(70), role: 'member', since: time(2) }],
+  members: [[APP, true], [LIB, false], [OLD, true], [HIDDEN, true]].map(([one, isMember]) => ({ project: uuid(41) as ProjectId, codebase: one as CodebaseId, isMember: isMember as boolean, isRead: one === APP || one === LIB }))
+    .concat([[LIB, true], [OLD, false], [APP, true]].map(([one, isMember]) => ({ project: uuid(400) as ProjectId, codebase: one as CodebaseId, isMember: isMember as boolean, isRead: false }))),
   // main: a, b, a again; side: c, gone, c; the other codebase has the same commit.
   versions: [version(1, MAIN, 'a'), version(2, SIDE, 'c'), version(3, MAIN, 'b'), version(4, SIDE, null), version(5, MAIN, 'a'), version(6, 'refs/heads/z' as RefName, 'b'), version(7, 'refs/heads/gone' as RefName, 'd'), version(8, 'refs/heads/gone' as RefName, null), version(9, MAIN, 'b', LIB), version(10, MAIN, 'a', ANEW), version(12, SIDE, 'b', ANEW),
     version(13, 'refs/heads/b' as RefName, 'b', OLD), version(14, 'refs/heads/a' as RefName, 'a', OLD)],
@@ -39,7 +41,11 @@ const MODEL: Required<ReadModel> = {
   facts: [1, 2, 3, 4, 5].map((n) => ({ position: at(n), key: n % 2 === 0 ? APP : LIB, stream: `sync-${n % 3}` as StreamName, revision: n, type: n === 4 ? 'codebase.stored' : 'codebase.fetched', id: uuid(400 + n) as FactId, correlationId: `begun by ${n % 2}`, time: time(n) })),
   progress: new Map([[uuid(203) as SyncId, { syncId: uuid(203) as SyncId, codebaseId: APP, ref: SIDE, step: 'fetch', objectsDone: 1, objectsTotal: null, bytesDone: 2 }]]),
   unfolded: [APP, APP, 'other'],
-  polling: new Map([[uuid(9) as SourceId, { activeBoundSeconds: 60, idleBoundSeconds: 900, requestsPerMinute: 300, wantedPerMinute: 12, heldUntil: time(3), heldReason: '429' }]]),
+  gitlabReaders: new Map([[LIB, { users: [7, 2 ** 40], beyondMembers: 'signed-in', observedAt: time(4), revision: 3 }], [OLD, { users: [7], beyondMembers: 'nobody', observedAt: time(4), revision: 0 }], [HIDDEN, { users: [], beyondMembers: 'everybody', observedAt: time(4), revision: 0 }]]),
+  readersAsked: new Map([[LIB, { askedAt: time(9), trouble: null }], [OLD, { askedAt: null, trouble: '404 Project Not Found' }]]),
+  openSources: [uuid(10) as SourceId],
+  bindings: [{ user: uuid(73), source: uuid(9) as SourceId, gitlabUser: 7 }, { user: uuid(74), source: uuid(9) as SourceId, gitlabUser: 8 }],
+  polling: new Map([[uuid(9) as SourceId, { activeBoundSeconds: 60, idleBoundSeconds: 900, requestsPerMinute: 300, wantedPerMinute: 12, readersBoundSeconds: 300, heldUntil: time(3), heldReason: '429' }]]),
 };
 
 /** What every read store must do, on the tables that a projector would have folded. */
@@ -73,6 +79,62 @@ export function readStoreContract(name: string, open: (model: ReadModel) => Prom
       expect(await ids({ project: uuid(41) as ProjectId, states: ['removed'] })).toEqual([HIDDEN]);
       expect(await ids({ project: uuid(40) as ProjectId })).toEqual([]);
       expect((await store.codebase(HIDDEN))).toMatchObject({ state: 'removed', removedAt: time(3), revision: 4 });
+    });
+
+    test('to somebody is shown what their projects let them read: of codebases, syncs, facts and counts', async () => {
+      const [reader, stranger] = [uuid(71), uuid(72)];
+      // In the project, and read by its members: APP alone. LIB has left it, OLD is in it and not read.
+      expect(await store.readable(reader, [APP, LIB, OLD, HIDDEN, uuid(77) as CodebaseId])).toEqual(new Set([APP]));
+      expect(await store.readable(stranger, [APP, LIB, OLD])).toEqual(new Set());
+      const shown = async (readableBy: string) => ({
+        codebases: (await store.codebases({ after: '', limit: 10, readableBy })).map(({ id }) => id),
+        syncs: (await store.syncs({ limit: 10, readableBy })).map(({ id }) => id),
+        facts: (await store.facts({ after: '' as Position, limit: 10, readableBy })).map(({ position }) => position),
+        project: (await store.project(uuid(41) as ProjectId, readableBy))?.codebases,
+      });
+      expect(await shown(reader)).toEqual({ codebases: [APP], syncs: [3, 2, 1].map((n) => uuid(200 + n)), facts: [at(2), at(4)], project: 1 });
+      expect(await shown(stranger)).toEqual({ codebases: [], syncs: [], facts: [], project: 0 });
+      expect((await store.projects({ after: '', limit: 10, person: reader })).map(({ id, codebases }) => [id, codebases])).toEqual([[uuid(41), 1]]);
+    });
+
+    test('whether every installed webhook has its source\'s secrets of a revision is told; a source without any has nothing to wait for', async () => {
+      expect(await Promise.all([0, 3, 4].map((revision) => store.haveHooksSecrets(uuid(9) as SourceId, revision)))).toEqual([true, true, false]);
+      expect(await store.haveHooksSecrets(uuid(10) as SourceId, 9)).toBe(true);
+    });
+
+    test('the rights of many are told in one look, each of what concerns them: what they named, and what their projects have or had', async () => {
+      const asked = [
+        { user: uuid(71), codebases: [LIB, uuid(77)], projects: [uuid(41), uuid(40)] },
+        { user: uuid(72), codebases: [APP], projects: [uuid(41)] },
+        { user: uuid(73), codebases: [LIB, APP], projects: [] },
+        { user: uuid(74), codebases: [HIDDEN, LIB], projects: ['no id'] },
+        { user: uuid(79), codebases: [APP], projects: [uuid(41)] },
+      ];
+      const found = await store.rightsOf(asked);
+      const of = (user: string) => [[...found.get(user)?.codebases ?? []].sort(), [...found.get(user)?.projects ?? []].sort()];
+      expect(asked.map(({ user }) => of(user))).toEqual([[[APP], [uuid(41)]], [[], []], [[LIB], []], [[HIDDEN], []], [[], []]]);
+      expect(await store.rightsOf([])).toEqual(new Map());
+    });
+
+    test('who is bound to a GitLab user reads what its project lets them read: of that GitLab, and of no other where the number is the same', async () => {
+      expect(await store.readable(uuid(73), [APP, LIB, OLD])).toEqual(new Set([LIB]));
+      expect(await store.readable(uuid(74), [APP, LIB, OLD])).toEqual(new Set());
+      expect((await store.codebases({ after: '', limit: 10, readableBy: uuid(73) })).map(({ id }) => id)).toEqual([LIB]);
+      expect(await store.gitlabUsers(uuid(9) as SourceId, [7, 9])).toEqual(new Map([[7, uuid(73)]]));
+      expect(await store.gitlabUsers(uuid(8) as SourceId, [7])).toEqual(new Map());
+      expect([await store.gitlabReaders(LIB), await store.gitlabReaders(APP)]).toEqual([{ ...MODEL.gitlabReaders.get(LIB), isOpen: false }, undefined]);
+      // Public, of a source whose open projects are opened to whoever is signed in; internal, of one whose are not.
+      expect([(await store.gitlabReaders(HIDDEN))?.isOpen, await store.readable(uuid(74), [HIDDEN, LIB, OLD]), await store.readable(uuid(75), [HIDDEN])]).toEqual([true, new Set([HIDDEN]), new Set()]);
+      expect([await store.readersAsked(LIB), await store.readersAsked(OLD), await store.readersAsked(APP)]).toEqual([{ askedAt: time(9), trouble: null }, { askedAt: null, trouble: '404 Project Not Found' }, undefined]);
+      expect([await store.projectReaders(APP), await store.projectReaders(LIB)]).toEqual([[uuid(70), uuid(71)].map((userId) => ({ userId, project: uuid(41), projectName: 'Both' })), []]);
+    });
+
+    test('what was in a project keeps its row, and so it is told in which it was ever, and who', async () => {
+      expect([await store.projectsEver({ codebase: LIB }), await store.projectsEver({ user: uuid(70) }), await store.projectsEver({ user: uuid(77) })]).toEqual([[uuid(41), uuid(400)], [uuid(40), uuid(41)], []]);
+    });
+
+    test('the position by a time is of the last fact that is not later; before all of them, the beginning', async () => {
+      expect([await store.positionBy(time(3)), await store.positionBy(time(9)), await store.positionBy('2020-01-01T00:00:00.000Z')]).toEqual([at(3), at(5), '']);
     });
 
     test('projects come by id, with how many codebases they have that are not removed', async () => {
@@ -226,6 +288,13 @@ export function readStoreContract(name: string, open: (model: ReadModel) => Prom
       expect(await found([APP, uuid(77)])).toEqual([2, 4]);
       expect(await found([APP, LIB], { after: at(2), limit: 2 })).toEqual([3, 4]);
       expect(await found([])).toEqual([]);
+    });
+
+    test('people are in projects, each as something; who is in none sees none', async () => {
+      expect(await store.people(uuid(41) as ProjectId)).toEqual([{ userId: uuid(70), role: 'admin', since: time(2) }, { userId: uuid(71), role: 'member', since: time(3) }]);
+      expect([await store.roleOf(uuid(41), uuid(70)), await store.roleOf(uuid(40), uuid(70)), await store.roleOf(uuid(40), uuid(71)), await store.roleOf(uuid(77), uuid(70))]).toEqual(['admin', 'member', undefined, undefined]);
+      const idsOf = async (person: string) => (await store.projects({ after: '', limit: 10, person })).map(({ id }) => id);
+      expect([await idsOf(uuid(70)), await idsOf(uuid(71)), await idsOf(uuid(72))]).toEqual([[uuid(40), uuid(41)], [uuid(41)], []]);
     });
 
     test('a project has who is in it, as of the position of the tables; one that nobody made has nobody', async () => {

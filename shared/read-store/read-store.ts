@@ -1,4 +1,5 @@
 import type { CodebaseId, FactId, GitObjectFormat, ObjectId, Position, ProjectId, RefName, SourceId, StreamName, SyncId } from '#schemas/brand.ts';
+import type { MemberRole } from '#schemas/events/project-member-added.ts';
 import type { Progress } from '#shared/bus/bus.ts';
 import type { FollowedRefs } from '#schemas/events/codebase-registered.ts';
 
@@ -44,12 +45,35 @@ export interface PollingView {
   readonly requestsPerMinute: number;
   /** What the wanted pace would take. Above the budget the bounds are stretched. */
   readonly wantedPerMinute: number;
+  /** Who reads what is learnt within so many seconds of its change, also when no webhook tells; null until it was reckoned. */
+  readonly readersBoundSeconds: number | null;
   /** GitLab asked for a pause, or is away: no look before this. */
   readonly heldUntil: string | null;
   readonly heldReason: string | null;
 }
 
 /** A group of codebases. */
+export interface PersonView { readonly userId: string; readonly role: MemberRole; readonly since: string }
+
+export interface GitLabReadersView {
+  /** GitLab's ids. */
+  readonly users: readonly number[];
+  readonly beyondMembers: 'nobody' | 'signed-in' | 'everybody';
+  /** Whoever is signed in reads it: GitLab shows its code beyond its members, and its source's open projects were opened to them. */
+  readonly isOpen: boolean;
+  /** When it was found to be other than before. */
+  readonly observedAt: string;
+  readonly revision: number;
+}
+
+/** One user, once. Ids as they were named: they need not be any. */
+export interface RightsAsked { readonly user: string; readonly codebases: readonly string[]; readonly projects: readonly string[] }
+/** Codebases: of those asked for, and of those that the projects have or ever had, the ones that they may read. Projects: those that they are in. */
+export interface RightsFound { readonly codebases: ReadonlySet<string>; readonly projects: ReadonlySet<string> }
+
+export interface ReadersAskedView { readonly askedAt: string | null; readonly trouble: string | null }
+export interface ProjectReaderView { readonly userId: string; readonly project: ProjectId; readonly projectName: string }
+
 export interface ProjectView {
   readonly id: ProjectId;
   readonly name: string;
@@ -76,6 +100,8 @@ export interface CodebaseFilter {
   readonly source?: SourceId;
   /** Active and archived ones, unless said. */
   readonly states?: readonly CodebaseView['state'][];
+  /** Only what this user may read; without one, everything. */
+  readonly readableBy?: string;
 }
 
 /** Where a ref pointed, from `position` on. */
@@ -159,6 +185,8 @@ export interface SyncFilter {
   readonly until?: string;
   /** Those behind this one. */
   readonly after?: { readonly begunAt: string; readonly id: SyncId };
+  /** Only of codebases that this user may read. */
+  readonly readableBy?: string;
   readonly limit: number;
 }
 
@@ -170,6 +198,8 @@ export interface FactFilter {
   readonly after: Position;
   /** Up to this place, or before this time. */
   readonly until?: Known;
+  /** Only about codebases that this user may read, and not who else reads them. */
+  readonly readableBy?: string;
   readonly limit: number;
 }
 
@@ -198,13 +228,34 @@ export interface StandingView {
 export interface ReadStore {
   /** Everything up to here is in the tables. */
   position(): Promise<Position>;
+  /** Of the last fact in the tables whose own time is not later: what was known then ends there. Before all of them, BEGINNING. */
+  positionBy(time: string): Promise<Position>;
   /** Without those that were removed. */
   sources(): Promise<readonly SourceView[]>;
   /** By id. */
   codebases(filter: CodebaseFilter): Promise<readonly CodebaseView[]>;
   /** By id; active and archived ones, unless said. */
-  projects(options: { after: string; limit: number; states?: readonly ProjectView['state'][] }): Promise<readonly ProjectView[]>;
-  project(id: ProjectId): Promise<ProjectView | undefined>;
+  projects(options: { after: string; limit: number; states?: readonly ProjectView['state'][]; /** Only those that they are in, with how many codebases of each they may read. */ person?: string }): Promise<readonly ProjectView[]>;
+  /** @param readableBy only the codebases that they may read are counted */
+  project(id: ProjectId, readableBy?: string): Promise<ProjectView | undefined>;
+  /** Who reads a codebase by what its GitLab project says; undefined when that was never learnt. The revision is of the stream it is told in. */
+  gitlabReaders(codebase: CodebaseId): Promise<GitLabReadersView | undefined>;
+  /** When GitLab was last asked who reads it and answered, and why it did not since; undefined when it was never asked. */
+  readersAsked(codebase: CodebaseId): Promise<ReadersAskedView | undefined>;
+  /** Who reads a codebase because an admin of a project said so. */
+  projectReaders(codebase: CodebaseId): Promise<readonly ProjectReaderView[]>;
+  /** Who of us these users of a GitLab are, by GitLab's id; disabled ones too. */
+  gitlabUsers(source: SourceId, gitlabUsers: readonly number[]): Promise<ReadonlyMap<number, string>>;
+  /** The projects that a codebase was ever in, or somebody was. */
+  projectsEver(of: { readonly codebase: CodebaseId } | { readonly user: string }): Promise<readonly ProjectId[]>;
+  /** Of these codebases, those that a user may read, now. */
+  readable(user: string, codebases: readonly CodebaseId[]): Promise<ReadonlySet<CodebaseId>>;
+  /** The same of many users at once, and which of these projects each is in: one look. Who may do nothing of it may be left out. */
+  rightsOf(asked: readonly RightsAsked[]): Promise<ReadonlyMap<string, RightsFound>>;
+  /** What somebody is in a project, now. */
+  roleOf(project: string, user: string): Promise<MemberRole | undefined>;
+  /** Who is in it, by user id. */
+  people(project: ProjectId): Promise<readonly PersonView[]>;
   codebase(id: CodebaseId): Promise<CodebaseView | undefined>;
   /** Nothing from before the codebase was registered last, here and of versions. */
   refs(codebase: CodebaseId): Promise<readonly VersionView[]>;
@@ -217,6 +268,8 @@ export interface ReadStore {
   refsUnderWay(codebase: CodebaseId): Promise<ReadonlySet<RefName>>;
   /** The last sync of each of these refs that has ended, in any way. */
   lastEnded(codebase: CodebaseId, refs: readonly RefName[]): Promise<ReadonlyMap<RefName, Pick<SyncView, 'id' | 'begunAt'>>>;
+  /** Whether each installed webhook of the source's active codebases was last made with its secrets of this revision, or newer ones. */
+  haveHooksSecrets(source: SourceId, revision: number): Promise<boolean>;
   /** Undefined until the scheduler has looked at anything of that source. */
   polling(source: SourceId): Promise<PollingView | undefined>;
   /** Newest first, from before a position on. */

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import express from 'express';
-import { bearerOf, createTokenAccess, loadOrCreateToken, requireAccess, TOKEN_FILE } from './access.ts';
+import { actorOf, bearerOf, createTokenAccess, loadOrCreateToken, requireAccess, TOKEN_FILE } from './access.ts';
 import { createLogger } from './logger.ts';
 import { problemHandler } from './problem.ts';
 
@@ -23,10 +23,10 @@ test('the first token is made once, 256 random bits, in a file that only we may 
   expect(loadOrCreateToken(stateDir())).not.toBe(token);
 });
 
-test('exactly the token is known', () => {
+test('exactly the token is known', async () => {
   const access = createTokenAccess('tekai_x');
-  expect(access.actorOf('tekai_x')).toEqual({ kind: 'token', id: 'first-token' });
-  for (const other of ['', 'tekai_', 'tekai_x ', 'TEKAI_X', 'tekai_xx', 'tekai_y']) expect(access.actorOf(other)).toBeUndefined();
+  expect(await access.principalOf('tekai_x')).toEqual({ actor: { kind: 'token', id: 'first-token' }, isSystemAdmin: true, scope: 'admin', credential: { kind: 'engine-token' } });
+  for (const other of ['', 'tekai_', 'tekai_x ', 'TEKAI_X', 'tekai_xx', 'tekai_y']) expect(await access.principalOf(other)).toBeUndefined();
 });
 
 test.each<[string | undefined, string | undefined]>([
@@ -39,7 +39,7 @@ test.each<[string | undefined, string | undefined]>([
 test('who is not known is told how to become known, and gets no further', async () => {
   const app = express();
   app.use(requireAccess(createTokenAccess('secret')));
-  app.get('/', (_request, response) => { response.json(response.locals['actor']); });
+  app.get('/', (_request, response) => { response.json(actorOf(response)); });
   app.use(problemHandler(createLogger('silent')));
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -1,20 +1,44 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import type { RequestHandler } from 'express';
+import type { RequestHandler, Response } from 'express';
+import type { TokenScope } from '#schemas/api/identity.ts';
 import type { Actor } from '#schemas/events/fact.ts';
 import { Problem } from './problem.ts';
 
-/** Who asks, by the bearer token given; undefined for nobody we know. */
-export interface Access { actorOf(token: string): Actor | undefined }
+/** By what they showed who they are. */
+export type Credential =
+  | { readonly kind: 'engine-token' }
+  /** Without an end: for as long as the sign-in stands. */
+  | { readonly kind: 'session'; readonly id: string; readonly expiresAt: Date | undefined }
+  | { readonly kind: 'personal-token'; readonly id: string };
 
-/** The file in the state folder that holds the first access token. */
+/** Who asks, and what they are here. */
+export interface Principal {
+  readonly actor: Actor;
+  readonly isSystemAdmin: boolean;
+  /** What they may use it for, whatever they are. */
+  readonly scope: TokenScope;
+  readonly credential: Credential;
+}
+
+/** Tells who asks; undefined for nobody we know. @throws Unavailable while what would tell is away */
+export interface Access {
+  /** By the bearer token given. */
+  principalOf(token: string): Promise<Principal | undefined>;
+  /** By a ticket for one WebSocket, which is good once. */
+  redeem(ticket: string): Promise<Principal | undefined>;
+  /** Who they are now; undefined when what they showed is not good any more. For what stays open. */
+  recheck(principal: Pick<Principal, 'credential'>): Promise<Principal | undefined>;
+}
+
+/** The file in the folder of keys that holds the first access token. */
 export const TOKEN_FILE = 'access-token';
 
 /** Reads the first access token, making it (256 random bits, mode 0600) at first start. */
-export function loadOrCreateToken(stateDir: string): string {
-  mkdirSync(stateDir, { recursive: true });
-  const file = path.join(stateDir, TOKEN_FILE);
+export function loadOrCreateToken(keysDir: string): string {
+  mkdirSync(keysDir, { recursive: true });
+  const file = path.join(keysDir, TOKEN_FILE);
   if (!existsSync(file)) {
     // Written whole, then named: a crash between leaves no empty token that would lock everybody out.
     const whole = `${file}.${randomBytes(6).toString('hex')}`;
@@ -32,9 +56,15 @@ export function loadOrCreateToken(stateDir: string): string {
   return readFileSync(file, 'utf8').trim();
 }
 
+/** The engine's own token: whoever can read the state folder is a system admin, whatever else is away. */
 export function createTokenAccess(token: string): Access {
   const known = digest(token);
-  return { actorOf: (given) => (timingSafeEqual(digest(given), known) ? { kind: 'token', id: 'first-token' } : undefined) };
+  const principal: Principal = { actor: { kind: 'token', id: 'first-token' }, isSystemAdmin: true, scope: 'admin', credential: { kind: 'engine-token' } };
+  return {
+    principalOf: async (given) => (timingSafeEqual(digest(given), known) ? principal : undefined),
+    redeem: async () => undefined,
+    recheck: async ({ credential }) => (credential.kind === 'engine-token' ? principal : undefined),
+  };
 }
 
 /** Equal lengths whatever is given, so that nothing is told by time. */
@@ -45,13 +75,45 @@ export function bearerOf(header: string | undefined): string | undefined {
   return /^bearer +([\x21-\x7e]+)$/i.exec(header ?? '')?.[1];
 }
 
-/** Lets through who is known, and remembers them in `response.locals.actor`. */
-export function requireAccess(access: Access): RequestHandler {
-  return (request, response, next) => {
-    const token = bearerOf(request.headers.authorization);
-    const actor = token === undefined ? undefined : access.actorOf(token);
-    if (actor === undefined) throw new Problem(401, 'not-authenticated', `Send "Authorization: Bearer <token>". The first token lies in the engine's state folder, in the file ${TOKEN_FILE}.`);
-    response.locals['actor'] = actor;
+/** Who asks, by a request's header. */
+export async function callerOf(access: Access, authorization: string | undefined): Promise<Principal | undefined> {
+  const token = bearerOf(authorization);
+  return token === undefined ? undefined : access.principalOf(token);
+}
+
+/** Who asks for a socket, by its first frame: a token, or a ticket. */
+export const socketCallerOf = async (access: Access, token: string) => await access.principalOf(token) ?? access.redeem(token);
+
+/** Finds out who asks, once for all handlers behind it, and refuses nobody. */
+export function identify(access: Access): RequestHandler {
+  return async (request, response, next) => {
+    response.locals['principal'] = await callerOf(access, request.headers.authorization);
     next();
   };
 }
+
+/** Who asks, as `identify` has found. */
+export const principalOf = (response: Response) => response.locals['principal'] as Principal | undefined;
+
+/** @throws Problem 401 */
+export function mustBeKnown(response: Response): Principal {
+  const principal = principalOf(response);
+  if (principal === undefined) throw new Problem(401, 'not-authenticated', `Send "Authorization: Bearer <token>". The first token lies in the engine's state folder, in the file ${TOKEN_FILE}.`);
+  return principal;
+}
+
+/** Lets through who is known: what a service serves is never open, whatever stands before it. */
+export function requireAccess(access: Access): RequestHandler {
+  return (request, response, next) => {
+    // Mostly `identify` has found out, and nothing is waited for.
+    if (principalOf(response) !== undefined) { next(); return undefined; }
+    return callerOf(access, request.headers.authorization).then((found) => {
+      response.locals['principal'] = found;
+      mustBeKnown(response);
+      next();
+    });
+  };
+}
+
+/** @throws Problem 401 */
+export const actorOf = (response: Response): Actor => mustBeKnown(response).actor;

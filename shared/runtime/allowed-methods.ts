@@ -37,7 +37,10 @@ function routesOf(router: Router): IRoute[] {
 }
 
 /** As Express matches by default: case and a slash at the end do not count. */
-function patternOf(path: string): RegExp {
+export function patternOf(path: string): RegExp {
   const parts = path.split('/').filter((part) => part !== '').map((part) => (part.startsWith('*') ? '(?:/.*)?' : `/${part.startsWith(':') ? '[^/]+' : part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`));
   return new RegExp(`^${parts.join('')}/?$`, 'i');
 }
+
+/** `GET /v1/codebases/{id}`, as people are told. */
+export const shownRoute = (route: string) => route.replace(/\/[:*](\w+)/g, '/{$1}');

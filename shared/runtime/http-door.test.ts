@@ -60,6 +60,38 @@ test('every answer names its request, no two the same; who we are made of is nob
   expect(one.headers.get('x-powered-by')).toBeNull();
 });
 
+test.each([
+  ['nobody is trusted: what anybody writes of where they come from is nothing', [], '203.0.113.9', '127.0.0.1'],
+  ['a trusted proxy is before us: the client is whom it names', ['127.0.0.0/8'], '203.0.113.9', '203.0.113.9'],
+  ['a client wrote the header first, and the proxy added to it: what the client wrote is nothing', ['127.0.0.1'], '10.0.0.1, 198.51.100.1, 203.0.113.9', '203.0.113.9'],
+  ['two trusted proxies stand in line: the client is whom the outer one names', ['127.0.0.1', '10.1.0.0/16'], '198.51.100.1, 203.0.113.9, 10.1.2.3', '203.0.113.9'],
+  ['the one who connects is no trusted proxy: the header is nothing, though it names one', ['10.1.0.0/16'], '203.0.113.9, 10.1.2.3', '127.0.0.1'],
+  ['a trusted proxy names nobody', ['127.0.0.1'], '', '127.0.0.1'],
+])('where %s', async (_what, trustedProxies, header, address) => {
+  const behind = createHttpDoor({ logger: createLogger('silent'), host: '127.0.0.1', trustedProxies });
+  behind.use((request, response) => { response.json(request.ip); });
+  try {
+    const answer = await fetch(`http://127.0.0.1:${await behind.listen(0)}/`, { headers: { connection: 'close', ...(header === '' ? {} : { 'x-forwarded-for': header }) } });
+    expect(await answer.json()).toBe(address);
+  } finally {
+    await behind.close();
+  }
+});
+
+test('a browser runs nothing of an answer, frames it nowhere, and gives it to no page of another origin, whatever it is', async () => {
+  door.use((request, response, next) => { if (request.path === '/a') response.type('html').send('<script>alert(1)</script>'); else next(); });
+  const origin = 'https://elsewhere.example';
+  const answers = [await ask('/a'), await ask('/nothing'), await fetch(`http://127.0.0.1:${port}/a`, { headers: { origin, connection: 'close' } }),
+    await fetch(`http://127.0.0.1:${port}/a`, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'DELETE', connection: 'close' } })];
+  for (const { headers } of answers) {
+    expect(Object.fromEntries(['content-security-policy', 'x-content-type-options', 'x-frame-options', 'referrer-policy', 'cross-origin-resource-policy'].map((name) => [name, headers.get(name)]))).toEqual({
+      'content-security-policy': "default-src 'none';base-uri 'none';form-action 'none';frame-ancestors 'none';sandbox",
+      'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY', 'referrer-policy': 'no-referrer', 'cross-origin-resource-policy': 'same-origin',
+    });
+    expect([...headers.keys()].filter((name) => name.startsWith('access-control-'))).toEqual([]);
+  }
+});
+
 test('a name given twice in the address is no object and no surprise', async () => {
   door.use((request, response) => { response.json(request.query); });
   expect(await (await ask('/x?a=1&b[c]=2')).json()).toEqual({ a: '1', 'b[c]': '2' });

@@ -4,10 +4,11 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import express, { type RequestHandler } from 'express';
-import { createAllowedMethods, type Serves } from './allowed-methods.ts';
+import helmet from 'helmet';
+import { createAllowedMethods, shownRoute, type Serves } from './allowed-methods.ts';
 import { compressJson } from './compress-json.ts';
 import type { Logger } from './logger.ts';
-import { notFoundHandler, Problem, problemHandler } from './problem.ts';
+import { notFoundHandler, Problem, problemHandler, sendProblem } from './problem.ts';
 
 /** A client that sends slower than this is not a client. 25 MiB in 60 s is 3.5 Mbit/s. */
 const REQUEST_MS_MAX = 60_000;
@@ -31,14 +32,38 @@ export interface HttpDoor {
   close(): Promise<void>;
 }
 
-export function createHttpDoor({ logger, host = '0.0.0.0' }: { readonly logger: Logger; readonly host?: string }): HttpDoor {
+export interface HttpDoorOptions {
+  readonly logger: Logger;
+  readonly host?: string;
+  /** By which the port is given, for who gave one that is taken. */
+  readonly portSetting?: string;
+  /** Addresses and ranges: of who comes through them, `request.ip` is what they say in X-Forwarded-For, from its end on. By default nobody is believed. */
+  readonly trustedProxies?: readonly string[];
+  /** False while services are still to come: what nobody serves yet is 503 and not 404, at which a client or GitLab would give up. */
+  isWhole?(): boolean;
+}
+
+/**
+ * What is answered is for programs, and may be anybody's file: a browser that is led to it runs nothing of it, shows it in no frame and
+ * gives it to no page of elsewhere. Who ends TLS says whether a name is for TLS alone. What helmet has for pages is left out.
+ */
+const FOR_BROWSERS = helmet({
+  contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], baseUri: ["'none'"], formAction: ["'none'"], frameAncestors: ["'none'"], sandbox: [] } },
+  xFrameOptions: { action: 'deny' }, strictTransportSecurity: false, crossOriginOpenerPolicy: false, originAgentCluster: false, xDnsPrefetchControl: false, xDownloadOptions: false, xPermittedCrossDomainPolicies: false, xXssProtection: false,
+});
+
+const STARTING = new Problem(503, 'starting', 'The engine is starting and does not serve this yet. Nothing was taken; ask again.', { retryAfterS: 2 });
+
+export function createHttpDoor({ logger, host = '0.0.0.0', portSetting = 'TEKAI_PORT', trustedProxies = [], isWhole = () => true }: HttpDoorOptions): HttpDoor {
   const app = express();
   app.disable('x-powered-by');
+  app.set('trust proxy', [...trustedProxies]);
   // Parameter pollution: a name given twice is an array only where a handler asks for one.
   app.set('query parser', 'simple');
   // Of the whole body: a list that did not change is a 304, whoever serves it.
   app.set('etag', 'strong');
   app.use((_request, response, next) => { response.setHeader('X-Request-Id', randomUUID()); next(); });
+  app.use(FOR_BROWSERS);
   app.use(compressJson());
   const allowed = createAllowedMethods();
   // Before any router: each would answer for itself alone.
@@ -59,6 +84,8 @@ export function createHttpDoor({ logger, host = '0.0.0.0' }: { readonly logger: 
     };
     step(0)();
   });
+  // Said, not thrown: it is no failure, and worth no line of the log for each request.
+  app.use((_request, response, next) => { if (isWhole()) next(); else sendProblem(response, STARTING); });
   app.use((request, response, next) => {
     const methods = allowed.of(request.path);
     if (methods.length === 0 || methods.includes(request.method)) { next(); return; }
@@ -77,7 +104,7 @@ export function createHttpDoor({ logger, host = '0.0.0.0' }: { readonly logger: 
     upgraded.add(socket);
     socket.once('close', () => upgraded.delete(socket));
     const handler = upgrades.get((request.url ?? '').split('?')[0] ?? '');
-    if (handler === undefined) socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
+    if (handler === undefined) socket.end(isWhole() ? 'HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n' : 'HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\n\r\n');
     else handler(request, socket, head);
   });
 
@@ -87,10 +114,10 @@ export function createHttpDoor({ logger, host = '0.0.0.0' }: { readonly logger: 
       allowed.add(handler, serves);
     },
     onUpgrade: (path, handler) => void upgrades.set(path, handler),
-    served: () => [...allowed.all(), ...[...upgrades.keys()].map((path) => `WS ${path}`)].map((one) => one.replace(/\/[:*](\w+)/g, '/{$1}')).sort(byPath),
+    served: () => [...allowed.all(), ...[...upgrades.keys()].map((path) => `WS ${path}`)].map(shownRoute).sort(byPath),
     async listen(port) {
       server.listen(port, host);
-      await once(server, 'listening').catch((error: unknown) => { throw portTaken('TEKAI_PORT', port, error); });
+      await once(server, 'listening').catch((error: unknown) => { throw portTaken(portSetting, port, error); });
       return (server.address() as AddressInfo).port;
     },
     async close() {

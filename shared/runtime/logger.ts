@@ -2,11 +2,12 @@ import { pino, stdTimeFunctions, type Logger } from 'pino';
 
 export type { Logger };
 
-/** JSON lines on stdout. Whatever looks like a secret by its name is left out, wherever it hangs. */
-export function createLogger(level: string, bindings: Record<string, unknown> = {}): Logger {
+/** JSON lines on stdout. Whatever looks like a secret by its name is left out, wherever it hangs. `fieldsOf` adds to each line what is so while it is written. */
+export function createLogger(level: string, bindings: Record<string, unknown> = {}, fieldsOf?: () => object): Logger {
   return pino({
     level,
     base: bindings,
+    ...(fieldsOf === undefined ? {} : { mixin: fieldsOf }),
     timestamp: stdTimeFunctions.isoTime,
     // By our own walk and not by pino's redact: its paths have a fixed depth and one spelling.
     formatters: { log: (said) => shownOf(said, 0) as Record<string, unknown> },

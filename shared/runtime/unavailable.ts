@@ -15,3 +15,9 @@ export class Unavailable extends Error {
     this.retryAfterMs = options.retryAfterMs;
   }
 }
+
+/** The same error, with what somebody could do about it. Others are left as they are. */
+export function advised(error: unknown, todo: string): unknown {
+  if (!(error instanceof Unavailable)) return error;
+  return new Unavailable(error.dependency, `${error.message.slice(error.dependency.length + 2)}: ${todo}`, { cause: error.cause });
+}

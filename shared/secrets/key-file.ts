@@ -15,19 +15,19 @@ export class KeyFileRefused extends Error {
 }
 
 /**
- * The key that secrets are enciphered with: `<stateDirectory>/secrets.key`, 64 hex digits, for its owner's eyes only. Made at
+ * The key that secrets are enciphered with: `<directory>/secrets.key`, 64 hex digits, for its owner's eyes only. Made at
  * the first start, and only then: a new key would make every secret of the vault unreadable, so when there are secrets
  * (`keyIdsInUse`) and their key is not here, this says which file is missing. Back it up apart from the database.
  * @throws SecretUnreadable | KeyFileRefused | Unavailable
  */
-export async function loadOrCreateKey(stateDirectory: string, { keyIdsInUse }: { keyIdsInUse(): Promise<readonly string[]> }): Promise<Buffer> {
-  const path = join(stateDirectory, FILE_NAME);
+export async function loadOrCreateKey(directory: string, { keyIdsInUse }: { keyIdsInUse(): Promise<readonly string[]> }): Promise<Buffer> {
+  const path = join(directory, FILE_NAME);
   const inUse = await keyIdsInUse();
   const found = await ifPresent(path);
   if (!found && inUse.length > 0) {
     throw new SecretUnreadable(`${path} is missing, and the vault holds secrets enciphered with key ${inUse.join(', ')}: bring that file back from its backup or from the machine that made it. If it is lost, so are they: empty the table "secrets", start again, and set every secret anew`);
   }
-  const key = found ?? await createKey(stateDirectory, path);
+  const key = found ?? await createKey(directory, path);
   if (inUse.length > 0 && !inUse.includes(keyIdOf(key))) {
     throw new SecretUnreadable(`${path} holds key ${keyIdOf(key)}, and the vault's secrets are enciphered with key ${inUse.join(', ')}: bring back the file that belongs to this database`);
   }
@@ -55,14 +55,14 @@ function parseKey(path: string, text: string): Buffer {
 }
 
 /** Whole and on the disk under another name first: a process that dies leaves no half key. The link fails when another start was faster; then theirs is the key. */
-async function createKey(stateDirectory: string, path: string): Promise<Buffer> {
+async function createKey(directory: string, path: string): Promise<Buffer> {
   const key = randomBytes(KEY_BYTES);
   const part = `${path}.${randomBytes(8).toString('hex')}`;
   try {
-    await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
+    await mkdir(directory, { recursive: true, mode: 0o700 });
     await writeSynced(part, `${key.toString('hex')}\n`);
     await link(part, path);
-    const folder = await open(stateDirectory, 'r');
+    const folder = await open(directory, 'r');
     await folder.sync().finally(() => folder.close());
     return key;
   } catch (error) {

@@ -88,6 +88,7 @@ function onTransport({ baseUrl }: About): Advice {
 
 const WAYS: Readonly<Record<Obstacle | 'answer' | 'not-gitlab', { code: string; detail: string }>> = {
   name: { code: 'name-not-found', detail: 'The name is unknown to DNS here. Look for a typo; if only a proxy knows it, give proxyUrl.' },
+  address: { code: 'address-not-allowed', detail: 'The engine sends nothing to addresses that are not public, unless they are allowed.' },
   connection: { code: 'connection-failed', detail: 'Nothing answers at that address and port. Look at the port and at firewalls; if the way leads through a proxy, give proxyUrl.' },
   cut: { code: 'connection-cut', detail: 'The connection was cut before an answer. A GitLab that asks who connects does so: give clientCertPem and clientKeyPem (--client-cert, --client-key) of an authority that it trusts. So do firewalls, and proxies that look into TLS.' },
   authority: { code: 'tls-authority-unknown', detail: 'Its certificate is signed by an authority that this machine does not know. Give that authority as caPem (--ca), in PEM.' },

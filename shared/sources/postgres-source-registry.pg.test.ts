@@ -16,7 +16,8 @@ beforeAll(async () => {
 });
 afterAll(async () => { await pool.end(); await database.drop(); });
 
-test('whatever secret a source brought is gone from the vault once it is forgotten', async () => {
+/** With the names of what is in its vault. */
+function registryWatched() {
   const vault = createMemorySecretVault();
   const there = new Set<string>();
   const registry = createPostgresSourceRegistry({ pool, vault: {
@@ -24,13 +25,44 @@ test('whatever secret a source brought is gone from the vault once it is forgott
     put: async (name, value) => { await vault.put(name, value); there.add(name); },
     delete: async (name) => { await vault.delete(name); there.delete(name); },
   } });
+  return { registry, there };
+}
+
+test('whatever secret a source brought is gone from the vault once it is forgotten', async () => {
+  const { registry, there } = registryWatched();
   const sourceId = randomUUID() as SourceId;
   await registry.save({
-    sourceId, name: 'x', baseUrl: 'https://x', caPem: null, token: 'a-token', proxyUrl: 'http://u:p@proxy', client: { certPem: 'cert', keyPem: 'key' }, digest: 'd', webhookToken: 'w', signingToken: 's',
+    sourceId, name: 'x', baseUrl: 'https://x', caPem: null, token: 'a-token', proxyUrl: 'http://u:p@proxy', client: { certPem: 'cert', keyPem: 'key' }, allowAddresses: ['10.0.0.0/8'], digest: 'd', webhookToken: 'w', signingToken: 's',
   });
-  expect(await registry.access(sourceId)).toMatchObject({ token: 'a-token', proxyUrl: 'http://u:p@proxy', client: { keyPem: 'key' } });
+  expect(await registry.access(sourceId)).toMatchObject({ token: 'a-token', proxyUrl: 'http://u:p@proxy', client: { keyPem: 'key' }, allowAddresses: ['10.0.0.0/8'] });
   expect(there.size).toBe(5);
   await registry.forget(sourceId);
   expect([...there]).toEqual([]);
   expect(await registry.access(sourceId)).toBeUndefined();
+});
+
+test('webhook secrets that are changed are good beside the ones before, are made once for a change however often it is told, and are gone when they are good no longer', async () => {
+  const { registry, there } = registryWatched();
+  const sourceId = randomUUID() as SourceId;
+  await registry.save({ sourceId, name: 'x', baseUrl: 'https://x', caPem: null, token: 'a-token', proxyUrl: null, client: null, allowAddresses: [], digest: 'd', webhookToken: 'w', signingToken: 's' });
+  const at = new Date('2026-11-30T00:00:00Z');
+  const good = () => registry.webhookSecrets(sourceId);
+  expect(await good()).toEqual({ tokens: ['w'], signingTokens: ['s'] });
+  await registry.renewWebhookSecrets(sourceId, { revision: 4, at });
+  const first = await good();
+  expect(first).toMatchObject({ tokens: [expect.stringMatching(/^.{43}$/), 'w'], signingTokens: [expect.stringMatching(/^whsec_.{44}$/), 's'], revision: 4, formerUntil: new Date('2026-12-01T00:00:00Z') });
+  // Told again after a crash, and told late.
+  for (const revision of [4, 2]) await registry.renewWebhookSecrets(sourceId, { revision, at: new Date() });
+  expect(await good()).toEqual(first);
+  await registry.renewWebhookSecrets(sourceId, { revision: 7, at });
+  const second = await good();
+  expect([second?.tokens[1], second?.signingTokens[1], there.size]).toEqual([first?.tokens[0], first?.signingTokens[0], 5]);
+  // Of a change that was overtaken nothing is dropped.
+  await registry.dropFormerSecrets(sourceId, 4);
+  expect(await good()).toEqual(second);
+  await registry.dropFormerSecrets(sourceId, 7);
+  expect([await good(), there.size]).toEqual([{ tokens: second?.tokens.slice(0, 1), signingTokens: second?.signingTokens.slice(0, 1), revision: 7 }, 3]);
+  await registry.renewWebhookSecrets(sourceId, { revision: 9, at });
+  await registry.forget(sourceId);
+  expect([...there]).toEqual([]);
 });

@@ -5,7 +5,7 @@ import { isTest, read } from './source-files.ts';
 // Where a file stands, by its path alone. The picture is docs/architecture.md's; who may import whom is imports.test.ts's.
 
 /** What an adapter's file name may begin with: what it adapts to. */
-export const ADAPTER_PREFIXES = ['postgres', 'embedded', 'eventstoredb', 'kafka', 'redis', 's3', 'gcs', 'disk', 'git', 'gitbeaker', 'memory'] as const;
+export const ADAPTER_PREFIXES = ['postgres', 'embedded', 'eventstoredb', 'kafka', 'redis', 's3', 'gcs', 'disk', 'git', 'gitbeaker', 'openid', 'memory'] as const;
 
 /** Files that begin like an adapter and are none, each with its reason. */
 const NO_ADAPTERS = [
@@ -13,18 +13,19 @@ const NO_ADAPTERS = [
   /^shared\/gitlab\/git-transport\.ts$/, // The port; its adapter is git-cli-transport.ts.
 ];
 
-export type Layer = 'schemas' | 'port' | 'adapter' | 'api-client' | 'composition' | 'program' | 'service' | 'client' | 'simulator' | 'demo' | 'bench' | 'tests' | 'elsewhere';
+export type Layer = 'schemas' | 'port' | 'adapter' | 'api-client' | 'composition' | 'program' | 'service' | 'client' | 'simulator' | 'stack' | 'demo' | 'bench' | 'tests' | 'elsewhere';
 
 export function layerOf(file: string): Layer {
   if (isTest(file)) return 'tests';
   if (file.startsWith('schemas/')) return 'schemas';
   if (file.startsWith('shared/api-client/')) return 'api-client';
   if (file.startsWith('shared/')) return isAdapter(file) ? 'adapter' : 'port';
-  if (file === 'services/composition.ts') return 'composition';
+  if (/^services\/composition(?:-[a-z]+)?\.ts$/.test(file)) return 'composition';
   if (/^services\/[^/]+\.ts$/.test(file)) return 'program';
   if (/^services\/(?:cli|console)\//.test(file)) return 'client';
   if (file.startsWith('services/')) return 'service';
-  if (file.startsWith('infra/gitlab-simulator/')) return 'simulator';
+  if (/^infra\/(?:gitlab-simulator|eventstore-double|servers)\//.test(file)) return 'simulator';
+  if (file.startsWith('infra/stack/')) return 'stack';
   if (file.startsWith('infra/demo/')) return 'demo';
   if (file.startsWith('bench/')) return 'bench';
   return 'elsewhere';

@@ -6,7 +6,7 @@ const FILE_LINES_MAX = 400;
 const FUNCTION_LINES_MAX = 70;
 const HOLDER_LINES_MAX = 110;
 /** To be divided; may only shrink. */
-const TOO_LONG_STILL: Record<string, number> = { runGroup: 175 };
+const TOO_LONG_STILL: Record<string, number> = { runShare: 125 };
 /** `services/projector/views/`. */
 const FOLDERS_MAX = 3;
 

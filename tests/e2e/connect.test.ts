@@ -6,13 +6,12 @@ import { fetch, ProxyAgent } from 'undici';
 import { startSimulator, type Simulator } from '../../infra/gitlab-simulator/server.ts';
 import { startForwardProxy, type ForwardProxy } from '../harness/forward-proxy.ts';
 import { hasOpenssl, makeAuthority, type PrivateAuthority } from '../harness/private-authority.ts';
+import { programOf } from '../harness/program.ts';
 import { startSystem, type System } from '../harness/system.ts';
 
-// As a new user would: a GitLab of 3 groups and 60 projects, signed by a private authority, under a name that only the proxy knows.
+// As a new user would: a GitLab of 3 groups and 30 projects, signed by a private authority, under a name that only the proxy knows.
 const GITLAB = 'https://gitlab.internal';
-const LOADER = path.resolve(import.meta.dirname, '../harness/ts-loader.mjs');
-const MAIN = path.resolve(import.meta.dirname, '../../services/main.ts');
-const GROUPS = [{ path: 'shop', projects: 25 }, { path: 'shop/till', projects: 15 }, { path: 'tools', projects: 20 }];
+const GROUPS = [{ path: 'shop', projects: 12 }, { path: 'shop/till', projects: 8 }, { path: 'tools', projects: 10 }];
 
 let folder: string;
 let authority: PrivateAuthority;
@@ -55,7 +54,7 @@ async function member(username: string, scopes: readonly string[]): Promise<stri
 
 /** `tekai` as a process of its own. */
 async function tekai(words: readonly string[], { gitlabToken }: { gitlabToken?: string } = {}): Promise<{ code: number; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, ['--conditions=source', '--import', LOADER, MAIN, ...words], {
+  const child = spawn(process.execPath, [...programOf('services/main.ts'), ...words], {
     stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], TEKAI_URL: system.url, TEKAI_TOKEN: system.token, ...(gitlabToken === undefined ? {} : { TEKAI_GITLAB_TOKEN: gitlabToken }) },
   });
   let [stdout, stderr] = ['', ''];
@@ -81,23 +80,23 @@ const behindWalls = () => ['--ca', authority.certFile, '--proxy', proxy.url];
     expect(noCa.stderr + noPassword.stderr + noScope.stderr).not.toContain(token);
   });
 
-  test('from an address to 60 projects that can be read, and one command answers a question', async () => {
+  test('from an address to 30 projects that can be read, and one command answers a question', async () => {
     const token = await member('ann', ['api', 'read_repository']);
     proxy.passed.length = 0;
     const ran = await tekai(['connect', GITLAB, '--group', 'shop', '--group', 'tools', '--yes', ...behindWalls()], { gitlabToken: token });
     expect({ code: ran.code, stderr: ran.stderr, stdout: ran.stdout }).toMatchObject({ code: 0 });
     expect(ran.stdout).toMatch(/^gitlab\.internal is GitLab 19\.\S+\.\nThe token is a personal access token of ann/);
-    expect(ran.stdout).toMatch(/60 projects to follow, .* in GitLab with all history\./);
-    expect(ran.stdout).toContain('60 of 60 projects can be read now.\n');
+    expect(ran.stdout).toMatch(/30 projects to follow, .* in GitLab with all history\./);
+    expect(ran.stdout).toContain('30 of 30 projects can be read now.\n');
     // The engine of this test is told as 127.0.0.1, which a GitLab elsewhere cannot call.
     expect(ran.stdout).toMatch(/cannot reach http:\/\/127\.0\.0\.1:\d+: .* TEKAI_PUBLIC_URL .*\n(.*\n)*To make the webhook by hand:\n(.*\n)* {2}secret token {4}\S{16,}\n/);
-    expect(ran.stderr).toMatch(/60 of 60 registered\n(.*\n)*.*60 of 60 synced\nNext: tekai ls \S+\n$/);
-    expect(proxy.passed.length).toBeGreaterThan(60);
+    expect(ran.stderr).toMatch(/30 of 30 registered\n(.*\n)*.*30 of 30 synced\nNext: tekai ls \S+\n$/);
+    expect(proxy.passed.length).toBeGreaterThan(30);
     expect(new Set(proxy.passed.map(({ method, target }) => `${method} ${target}`))).toEqual(new Set(['CONNECT gitlab.internal:443']));
     // Git as REST shows its login at once: a proxy that hangs up after its 407 would end it.
     expect(new Set(proxy.passed.map(({ status }) => status))).toEqual(new Set([200]));
     expect(await tekai(['cat', 'till-7', 'README.md'])).toMatchObject({ code: 0, stdout: expect.stringContaining('# ') as string });
-    // 60 first syncs: half a minute on two free cores, several times that on busy ones.
+    // 30 first syncs: a quarter of a minute on two free cores, several times that on busy ones.
   }, 300_000);
 
   test('a second run asks for no token, takes up what is new, and one project that GitLab cannot give stops no other', async () => {
@@ -107,8 +106,8 @@ const behindWalls = () => ['--ca', authority.certFile, '--proxy', proxy.url];
     const ran = await tekai(['connect', GITLAB, '--group', 'tools', '--yes']);
     expect({ code: ran.code, stdout: ran.stdout, stderr: ran.stderr }).toMatchObject({ code: 1 });
     expect(ran.stdout).toContain('gitlab.internal (https://gitlab.internal) is known already; its token and settings stay as they are.\n2 projects to follow');
-    expect(ran.stdout).toContain('  20 more are followed already.\n');
-    expect(ran.stdout).toContain('21 of 22 projects can be read now.\n1 project not:\n  tools/broken: GitLab does not give it now, or is slow. The engine goes on trying by itself.\n    Look whether the project opens in GitLab\'s own pages. "tekai status tools/broken" shows how it stands.\n');
+    expect(ran.stdout).toContain('  10 more are followed already.\n');
+    expect(ran.stdout).toContain('11 of 12 projects can be read now.\n1 project not:\n  tools/broken: GitLab does not give it now, or is slow. The engine goes on trying by itself.\n    Look whether the project opens in GitLab\'s own pages. "tekai status tools/broken" shows how it stands.\n');
     await admin('DELETE', '/faults');
     expect((await tekai(['cat', 'sound', 'README.md'])).code).toBe(0);
   });

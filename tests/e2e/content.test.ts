@@ -7,6 +7,7 @@ import { changesAnswer, type ChangesAnswer } from '#schemas/api/changes.ts';
 import { occurrencesPage, type OccurrencesPage } from '#schemas/api/occurrences.ts';
 import { statsAnswer } from '#schemas/api/stats.ts';
 import { createApiClient, type ApiClient } from '#shared/api-client/api-client.ts';
+import { programOf } from '../harness/program.ts';
 import { makeRepository, type Entry, type Repository } from '../harness/repository.ts';
 import { escape } from '../harness/same-as-git.ts';
 import { startSystem, until, untilStored, type System } from '../harness/system.ts';
@@ -120,13 +121,18 @@ describe('a file', () => {
     for (const [where, status, code] of [
       ['files/src', 404, 'is-a-folder'], ['files', 404, 'is-a-folder'], ['files/src%2Fdeep', 404, 'is-a-folder'], ['tree/src/a.ts', 404, 'not-a-folder'], ['tree/src/a.ts/b', 404, 'no-such-path'], ['files/src/a.ts/b', 404, 'no-such-path'],
       ['files/src/..%2Fempty', 404, 'no-such-path'], ['files/percent%2Fname', 404, 'no-such-path'], [`files/${'x'.repeat(8_192)}`, 404, 'no-such-path'], [`files/${'x'.repeat(8_193)}`, 400, 'path-too-long'],
-      ['files/%zz', 400, 'bad-escape'], ['files?pathHex=6', 400, 'path-malformed'], ['files/%00', 404, 'no-such-path'], ['tree/sub/module', 404, 'not-a-folder'],
+      ['files/%zz', 400, 'bad-escape'], ['files?pathHex=6', 400, 'path-malformed'], ['tree/sub/module', 404, 'not-a-folder'],
     ] as const) {
       const answer = await get(`${where}${where.includes('?') ? '&' : '?'}at=${first()}`);
       expect([where, answer.status, codeOf(answer)]).toEqual([where, status, code]);
     }
     expect((await get(`files/percent%252Fname?at=${first()}`)).bytes.toString()).toBe('percent');
     expect((await get(`files//src//a.ts?at=${first()}`)).status).toBe(200);
+  });
+
+  test('whose name has a zero byte is in no tree', async () => {
+    const answer = await get(`files/%00?at=${first()}`);
+    expect([answer.status, codeOf(answer)]).toEqual([404, 'no-such-path']);
   });
 });
 
@@ -253,9 +259,8 @@ describe('occurrences', () => {
 });
 
 test('the terminal shows the same', async () => {
-  const loader = ['--conditions=source', '--import', path.resolve(import.meta.dirname, '../harness/ts-loader.mjs'), path.resolve(import.meta.dirname, '../../services/main.ts')];
   const tekai = (...words: string[]) => {
-    const { stdout, stderr, status } = spawnSync(process.execPath, [...loader, ...words], { env: { PATH: process.env['PATH'], TEKAI_URL: system.url, TEKAI_TOKEN: system.token }, maxBuffer: 1 << 26 });
+    const { stdout, stderr, status } = spawnSync(process.execPath, [...programOf('services/main.ts'), ...words], { env: { PATH: process.env['PATH'], TEKAI_URL: system.url, TEKAI_TOKEN: system.token }, maxBuffer: 1 << 26 });
     return { status, stdout, text: stdout.toString(), stderr: stderr.toString() };
   };
   expect(tekai('diff', 'content', first(), commits[1]!)).toMatchObject({ status: 0, text: 'R  src/a.ts -> moved/a.ts\nT  run.sh\n' });

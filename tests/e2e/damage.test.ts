@@ -1,6 +1,5 @@
-import { open, readdir } from 'node:fs/promises';
-import path from 'node:path';
 import { createPool } from '#shared/postgres/pool.ts';
+import { flipByte } from '../harness/own-stores.ts';
 import { makeRepository, type Repository } from '../harness/repository.ts';
 import { expectSameAsGit } from '../harness/same-as-git.ts';
 import { eventsOf, startSystem, until, untilStored, type System } from '../harness/system.ts';
@@ -24,12 +23,13 @@ test('a byte flipped in a pack before it is stored fails that sync, and the next
       const events = await eventsOf(system, `key=${codebase}`);
       return events.some((event) => event.type === 'codebase.scanned') && events.find((event) => event.type === 'codebase.fetched');
     });
-    await flipByte(await packFile(system, fetched.data.packs[0].pack), 200);
+    await flipByte(system, fetched.data.packs[0].pack, 200);
     expect((await system.ask('GET', `/v1/codebases/${codebase}/tree`)).status).toBe(404);
     await system.startEngine(['storage-writer']);
     await untilStored(system, codebase, MAIN, commit);
     const events = await eventsOf(system, `key=${codebase}`);
-    expect(events.find((event) => event.type === 'sync.failed')?.data.reason).toBe('pack-damaged');
+    // By where the byte lies: its block cannot be inflated, or what is in it has another id.
+    expect(events.find((event) => event.type === 'sync.failed')?.data.reason).toMatch(/^(?:pack|object)-damaged$/);
     expect(events.filter((event) => event.type === 'codebase.stored')).toHaveLength(1);
     await expectSameAsGit(system, codebase, { repository, commit, at: commit });
   } finally {
@@ -44,11 +44,11 @@ test('a byte flipped in a pack after it was stored is never read as good', async
     const codebase = await system.follow(id);
     await untilStored(system, codebase, MAIN, commit);
     const [fetched] = await eventsOf(system, `key=${codebase}&type=codebase.fetched`);
-    const file = await packFile(system, fetched?.data.packs[0].pack);
+    const pack: string = fetched?.data.packs[0].pack;
     // Every region of the pack in turn: whichever object lies there, an answer is right or no answer.
     let refused = 0;
     for (const offset of [20, 400, 1_500]) {
-      await flipByte(file, offset);
+      await flipByte(system, pack, offset);
       await system.kill('SIGTERM');
       await system.startEngine(); // No block is remembered from before.
       for (let n = 0; n < 60; n += 7) {
@@ -56,7 +56,7 @@ test('a byte flipped in a pack after it was stored is never read as good', async
         if (answer?.status === 200) expect(answer.bytes).toEqual(repository.gitBytes(['show', `${commit}:d${n % 4}/f${n}`]));
         else refused += 1;
       }
-      await flipByte(file, offset);
+      await flipByte(system, pack, offset);
     }
     expect(refused).toBeGreaterThan(0);
   } finally {
@@ -107,20 +107,4 @@ async function forget(system: System, id: string): Promise<void> {
   const { rowCount } = await pool.query(`delete from objects where id = decode($1, 'hex')`, [id]);
   await pool.end();
   expect(rowCount).toBe(1);
-}
-
-async function packFile(system: System, pack: string): Promise<string> {
-  const files = await readdir(path.join(system.stateDir, 'blobs'), { recursive: true });
-  const found = files.find((file) => file.endsWith(pack));
-  if (found === undefined) throw new Error(`no pack ${pack} among ${files.join(' ')}`);
-  return path.join(system.stateDir, 'blobs', found);
-}
-
-async function flipByte(file: string, offset: number): Promise<void> {
-  const handle = await open(file, 'r+');
-  const byte = Buffer.alloc(1);
-  await handle.read(byte, 0, 1, offset);
-  byte[0] = (byte[0] ?? 0) ^ 0xff;
-  await handle.write(byte, 0, 1, offset);
-  await handle.close();
 }

@@ -97,7 +97,7 @@ test('a demo shows the road, can be tried by the commands it prints, and one tha
 
   expect(first.printed()).toContain(`Port ${taken.port} is taken by another program`);
   expect(first.printed()).toContain('this project\'s own history, 1 commits');
-  expect(first.printed()).toMatch(/codebase\.stored {2}main at [0-9a-f]{10}, verified, \d+ objects? added/);
+  expect(first.printed()).toMatch(/codebase\.stored {2}main at [0-9a-f]{10}, verified, [\d,]+ objects? added/);
   const times = Object.fromEntries([...first.printed().matchAll(/^ {2}\+ *(\d+) ms {2}(\S+(?: \S+)?) {2}/gm)].map(([, ms, what]) => [what ?? '', Number(ms)]));
   expect(Object.keys(times).sort()).toEqual([...ROAD].sort());
   const inOrder = ['delivery received', 'codebase.fetched', 'codebase.scanned', 'codebase.stored', 'file readable'].map((what) => times[what] ?? Number.NaN);

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { programOf } from '../harness/program.ts';
 import { makeRepository } from '../harness/repository.ts';
 import { startSystem, until, type System } from '../harness/system.ts';
 
@@ -43,8 +44,7 @@ beforeAll(async () => {
       TEKAI_URL: system.url, TEKAI_TOKEN: system.token, GITLAB_URL: system.gitlab.url, GITLAB_TOKEN: system.gitlab.token, REMOTE: system.gitlab.remote('shop/web'),
     },
   });
-  const loader = path.join(ROOT, 'tests/harness/ts-loader.mjs');
-  shell.stdin.write(`set -eo pipefail\ntekai() { '${process.execPath}' --conditions=source --import '${loader}' '${ROOT}/services/main.ts' "$@"; }\n`);
+  shell.stdin.write(`set -eo pipefail\ntekai() { ${[process.execPath, ...programOf('services/main.ts')].map((word) => `'${word}'`).join(' ')} "$@"; }\n`);
 });
 afterAll(async () => {
   shell.kill('SIGKILL');

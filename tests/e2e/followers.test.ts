@@ -8,6 +8,7 @@ import { WebSocket } from 'ws';
 import { followerBatch, followerEntry, snapshotLine, type FollowerAnswer, type FollowerCreated, type FollowerEntry, type SnapshotLine } from '#schemas/api/followers.ts';
 import { followerServerFrame } from '#schemas/live/follower-frames.ts';
 import { createApiClient } from '#shared/api-client/api-client.ts';
+import { programOf } from '#tests/harness/program.ts';
 import { makeRepository, type Entry, type Repository } from '#tests/harness/repository.ts';
 import { startSystem, until, untilStored, type System } from '#tests/harness/system.ts';
 import { ModelClient } from '../../services/notifier/followers/model-client.fixture.ts';
@@ -125,7 +126,8 @@ test('what is followed by long poll, WebSocket and webhook is what a snapshot sh
   expect((await system.ask('POST', '/v1/followers', { body: { name: 'socket', codebases: [codebase], refs: ['*'] } })).status).toBe(201);
   const [poll, socket] = [byLongPoll('poll'), bySocket('socket')];
   await until('the receiver was asked', () => hook.refused > 0);
-  expect((await system.ask('GET', '/v1/followers/hook')).json<FollowerAnswer>().webhook).toMatchObject({ state: 'failing', lastError: 'the receiver answered 503' });
+  const failing = await until('it is told', async () => [(await system.ask('GET', '/v1/followers/hook')).json<FollowerAnswer>().webhook].find((one) => one?.state === 'failing'));
+  expect(failing).toMatchObject({ lastError: 'the receiver answered 503' });
   hook.status = 200;
   await system.ask('POST', '/v1/followers/hook/webhook/redeliver');
 
@@ -187,7 +189,7 @@ test('a follower begins with a snapshot, and is told from there on only what cha
 });
 
 test('tekai follow prints what changes and goes on where it ended; ls and rm tell and forget it', async () => {
-  const tekai = (...words: string[]) => spawn(process.execPath, ['--conditions=source', '--import', './tests/harness/ts-loader.mjs', 'services/main.ts', ...words, '--url', system.url],
+  const tekai = (...words: string[]) => spawn(process.execPath, [...programOf('services/main.ts'), ...words, '--url', system.url],
     { env: { ...process.env, TEKAI_TOKEN: system.token }, stdio: ['ignore', 'pipe', 'inherit'] });
   /** Lines until one is as wished; then, once `isDone`, the program is killed. */
   const linesUntil = async (words: string[], isLast: (line: string) => boolean, isDone = async () => true): Promise<string[]> => {

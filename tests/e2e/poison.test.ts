@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { StreamName } from '#schemas/brand.ts';
-import { createPostgresEventLog } from '#shared/log/postgres-event-log.ts';
 import type { Appendable } from '#shared/log/event-log.ts';
 import { createPool } from '#shared/postgres/pool.ts';
+import { withLog } from '../harness/own-stores.ts';
 import { makeRepository } from '../harness/repository.ts';
 import { eventsOf, startSystem, until, untilStored, type System } from '../harness/system.ts';
 
@@ -59,14 +59,11 @@ test('a poison fact parks its codebase only, visibly; the others go on, and redr
 
 /** A fact of a shape that no version of ours writes. */
 async function appendPoison(codebase: string): Promise<void> {
-  const pool = createPool(system.databaseUrl, { connectionsMax: 2, applicationName: 'test' });
-  const log = createPostgresEventLog({ pool });
   const fact = {
     id: randomUUID(), type: 'push.received', schemaVersion: 1, key: codebase, time: new Date().toISOString(), actor: { kind: 'gitlab', id: 'x' },
     correlationId: 'poison', causationId: null, data: { codebaseId: codebase, refs: 'not a list' },
   } as unknown as Appendable;
-  await log.append(`delivery-${randomUUID()}-${randomUUID()}` as StreamName, 'noStream', [fact]);
-  await pool.end();
+  await withLog(system, (log) => log.append(`delivery-${randomUUID()}-${randomUUID()}` as StreamName, 'noStream', [fact]));
 }
 
 async function takeOutPoison(codebase: string): Promise<void> {

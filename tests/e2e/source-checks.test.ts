@@ -34,12 +34,13 @@ describe('a credential is checked', () => {
       ['no GitLab', { baseUrl: system.url }, 'unreachable', 'unknown unknown depends', 'gitlab-away', /login page|GitLab/],
       ['TLS where there is none', { baseUrl: system.gitlab.url.replace('http:', 'https:') }, 'unreachable', 'unknown unknown depends', 'tls-failed', /TLS failed/],
     ];
-    for (const [what, change, state, can, code, words] of rows) {
+    // All at once: who is not there is asked again for some seconds.
+    await Promise.all(rows.map(async ([what, change, state, can, code, words]) => {
       const found = await check(change);
       expect([what, found.state, Object.values(found.can).join(' '), found.advice[0]?.code]).toEqual([what, state, can, code]);
       expect(found.detail).toMatch(words);
       expect(JSON.stringify(found)).not.toContain('canary');
-    }
+    }));
   });
 
   test('kind, scopes, owner and expiry are told', async () => {

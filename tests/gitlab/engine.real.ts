@@ -1,5 +1,6 @@
 import { appendFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { PRIVATE_RANGES } from '#shared/addresses/address-classes.ts';
 import { gitEnvironment, remoteOf } from './real-world.ts';
 import { createWorktree, type Worktree } from '#shared/gitlab/simulated-gitlab.contract.ts';
 import { startSystem, until, untilStored, type System } from '../harness/system.ts';
@@ -40,7 +41,7 @@ const read = async () => (await system.ask('GET', `/v1/codebases/${codebase}/fil
 describe('an engine beside it', () => {
   test('a project is registered, and its default branch can be read', async () => {
     const commit = await push('one');
-    const source = await system.ask('POST', '/v1/sources', { body: { baseUrl: target.url, token: target.token, ...(target.caFile === undefined ? {} : { caPem: await readFile(target.caFile, 'utf8') }), ...(target.proxyUrl === undefined ? {} : { proxyUrl: target.proxyUrl }) } });
+    const source = await system.ask('POST', '/v1/sources', { body: { baseUrl: target.url, token: target.token, allowAddresses: PRIVATE_RANGES, ...(target.caFile === undefined ? {} : { caPem: await readFile(target.caFile, 'utf8') }), ...(target.proxyUrl === undefined ? {} : { proxyUrl: target.proxyUrl }) } });
     expect({ status: source.status, body: source.bytes.toString() }).toMatchObject({ status: 201 });
     const registered = await system.ask('POST', '/v1/codebases', { body: { sourceId: source.json().id, gitlabProject: `${scratch.path}/engine` } });
     expect({ status: registered.status, body: registered.bytes.toString() }).toMatchObject({ status: 201 });

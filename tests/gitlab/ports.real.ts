@@ -2,6 +2,7 @@ import { createGitCliTransport } from '#shared/gitlab/git-cli-transport.ts';
 import { gitTransportContract } from '#shared/gitlab/git-transport.contract.ts';
 import { createGitbeakerOpener } from '#shared/gitlab/gitbeaker-gitlab.ts';
 import { gitLabContract } from '#shared/gitlab/gitlab.contract.ts';
+import { THIS_MACHINE } from '../harness/this-machine.ts';
 import { noteWhatIsOnlySimulated, startRealGitLab } from './real-world.ts';
 import { targetFromEnvironment } from './target.ts';
 
@@ -11,5 +12,5 @@ const scratch = JSON.parse(process.env['TEST_GITLAB_SCRATCH'] ?? '') as { path: 
 const start = () => startRealGitLab(target, scratch);
 
 noteWhatIsOnlySimulated(process.env['TEST_GITLAB_NOTES'] ?? '');
-gitLabContract('gitbeaker, real', createGitbeakerOpener(), start);
-gitTransportContract('git, real', (directory) => createGitCliTransport({ directory }), start);
+gitLabContract('gitbeaker, real', createGitbeakerOpener({ addresses: THIS_MACHINE }), start);
+gitTransportContract('git, real', (directory) => createGitCliTransport({ directory, owner: 'test', addresses: THIS_MACHINE }), start);

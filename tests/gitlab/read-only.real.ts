@@ -8,12 +8,13 @@ import { createGitbeakerOpener } from '#shared/gitlab/gitbeaker-gitlab.ts';
 import type { Answer, GitLabProject } from '#shared/gitlab/gitlab.ts';
 import { parseCommit } from '#shared/objects/git-commit.ts';
 import { parseTree } from '#shared/objects/git-tree.ts';
+import { THIS_MACHINE } from '../harness/this-machine.ts';
 import { accessOf, targetFromEnvironment } from './target.ts';
 
 // What can be tried with a token that may only read. Run by tests/gitlab/run.ts with READ_ONLY=1 and PROJECT.
 const target = targetFromEnvironment(process.env);
 const access = accessOf(target);
-const api = createGitbeakerOpener()(access);
+const api = createGitbeakerOpener({ addresses: THIS_MACHINE })(access);
 const folder = mkdtempSync(join(tmpdir(), 'tekai-read-only-'));
 let project: GitLabProject;
 let head: ObjectId;
@@ -46,7 +47,7 @@ describe('read only', () => {
   });
 
   test.each([false, true])('git gives the commit and what is below it, byte for byte (all at once: %s)', async (isWhole) => {
-    const transport = createGitCliTransport({ directory: join(folder, String(isWhole)) });
+    const transport = createGitCliTransport({ directory: join(folder, String(isWhole)), owner: 'test', addresses: THIS_MACHINE });
     const objects = objectsOf(await transport.open({ codebaseId: newCodebase(), access, url: project.httpUrl, objectFormat: project.objectFormat, commit: head, signal: new AbortController().signal }));
     try {
       if (isWhole) await objects.bringAll();

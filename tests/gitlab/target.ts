@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Agent, fetch, ProxyAgent, type Dispatcher } from 'undici';
+import { PRIVATE_RANGES } from '#shared/addresses/address-classes.ts';
 import type { GitLabAccess } from '#shared/gitlab/gitlab.ts';
 
 /** A GitLab that is not ours: an address, a token, and a group in which we may make things. Nothing else is known of it. */
@@ -21,7 +22,7 @@ export function targetFromEnvironment(env: Readonly<Record<string, string | unde
 }
 
 export function accessOf({ url, token, caFile, proxyUrl }: Target): GitLabAccess {
-  return { baseUrl: url, token, caPem: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'), proxyUrl };
+  return { baseUrl: url, token, caPem: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'), proxyUrl, allowAddresses: PRIVATE_RANGES };
 }
 
 export interface RestAnswer { readonly status: number; readonly headers: Record<string, string>; readonly body: any }

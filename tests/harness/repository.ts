@@ -18,8 +18,9 @@ export interface Repository {
 
 export interface Entry { readonly path: Buffer | string; readonly mode?: string; readonly content?: Buffer | string; readonly id?: string }
 
+/** In the folder of the run, which global-teardown.ts removes. */
 export async function makeRepository({ objectFormat = 'sha1' }: { objectFormat?: string } = {}): Promise<Repository> {
-  const dir = await mkdtemp(path.join(tmpdir(), 'tekai-repo-'));
+  const dir = await mkdtemp(path.join(process.env['TEKAI_TEST_REPOSITORIES'] ?? tmpdir(), 'tekai-repo-'));
   const env = {
     ...process.env, GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null', GIT_TERMINAL_PROMPT: '0',
     GIT_AUTHOR_NAME: 'Ann', GIT_AUTHOR_EMAIL: 'ann@example.com', GIT_COMMITTER_NAME: 'Ann', GIT_COMMITTER_EMAIL: 'ann@example.com',

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Repository } from './repository.ts';
 import type { System } from './system.ts';
 
@@ -12,7 +13,7 @@ export async function expectSameAsGit(system: System, codebase: string, { reposi
   const found: Listed[] = [];
   const root = repository.git('rev-parse', `${commit}^{tree}`);
   await walk(system, { codebase, at, folder: Buffer.alloc(0), root }, found);
-  expect(shown(found)).toEqual(shown(expected.filter((one) => one.mode !== '040000')));
+  assert.deepEqual(shown(found), shown(expected.filter((one) => one.mode !== '040000')));
   const files = found.filter((one) => one.mode !== '160000');
   const contents = contentsOf(repository, files.map((file) => file.id));
   await eachOf(files, async (file) => {
@@ -30,7 +31,7 @@ async function walk(system: System, where: { codebase: string; at: string; folde
     const answer = await system.ask('GET', next);
     if (answer.status !== 200) throw new Error(`${next}: ${answer.status} ${answer.bytes.toString()}`);
     const page = answer.json<{ tree: string; entries: { name: string; nameHex?: string; mode: string; id: string }[]; next: string | null }>();
-    if (folder.length === 0) expect(page.tree).toBe(where.root);
+    if (folder.length === 0) assert.equal(page.tree, where.root);
     for (const entry of page.entries) {
       const name = entry.nameHex === undefined ? Buffer.from(entry.name) : Buffer.from(entry.nameHex, 'hex');
       const path = folder.length === 0 ? name : Buffer.concat([folder, Buffer.from('/'), name]);

@@ -1,26 +1,37 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freshDatabase } from './postgres.ts';
+import { embeddedForm } from './embedded-form.ts';
+import type { EngineForm, FormOptions } from './engine-form.ts';
+import { freshDatabase, type FreshDatabase } from './postgres.ts';
+import { programOf } from './program.ts';
+import { runningEmbeddedUrl } from '../../shared/postgres/embedded-join.ts';
+import { stackForm, type StackEngines, type StackForm } from './stack-form.ts';
+import { removeStateFolder } from './state-folder.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
-const LOADER = ['--conditions=source', '--import', path.join(ROOT, 'tests/harness/ts-loader.mjs')];
 /** Generous: two cores, shared with other suites. A state that has not come by then never comes. */
 export const STATE_MS_MAX = 90_000;
+const LOOK_MS = 30;
+const LOOK_MS_MAX = 100;
 
 export interface Answer { readonly status: number; readonly headers: Headers; readonly bytes: Buffer; json<T = any>(): T }
 
-/** A real engine and a real simulator, each a process of its own, on a database of their own. */
+/** A real engine and a real simulator, each a process of its own, on a database of their own. With TEKAI_TEST_FORM=stack the engine is many processes, on engines of the run. */
 export interface System {
   readonly url: string;
+  /** Where the engine runs a Postgres of its own: that one, as it was at its last start. */
   readonly databaseUrl: string;
+  /** The settings by which a program beside the engine finds what it stands on. */
+  readonly stores: Readonly<Record<string, string>>;
   readonly token: string;
+  /** Where health is told with reasons. */
+  readonly internalUrl: string;
   readonly stateDir: string;
   readonly gitlab: Gitlab;
   /** With the token and a fresh Idempotency-Key, unless the headers say otherwise. */
@@ -28,53 +39,71 @@ export interface System {
   /** Registers the simulator once, and a project of it. */
   follow(project: string | number, options?: object): Promise<string>;
   sourceId(): Promise<string>;
+  /** By default kill -9, of its workers too. */
   kill(signal?: NodeJS.Signals): Promise<void>;
   startEngine(names?: readonly string[]): Promise<ChildProcess>;
   log(): string;
+  /** What can be broken there. Undefined: the embedded form. */
+  readonly stack: StackForm | undefined;
   stop(): Promise<void>;
 }
 
 export interface Gitlab {
   readonly url: string;
   readonly token: string;
+  readonly adminToken: string;
   admin<T = any>(method: string, path: string, body?: unknown): Promise<T>;
   rest<T = any>(method: string, path: string, body?: unknown): Promise<T>;
   remote(projectPath: string): string;
 }
 
-export async function startSystem(options: { services?: readonly string[]; settings?: Readonly<Record<string, string>>; webhookToken?: string; signingToken?: string; port?: number } = {}): Promise<System> {
+export interface SystemOptions {
+  readonly services?: readonly string[];
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly webhookToken?: string;
+  readonly signingToken?: string;
+  readonly port?: number;
+  /** `embedded`: the engine starts its own, in the state folder. Else this one's, and nothing of it is removed. */
+  readonly database?: 'embedded' | { readonly url: string };
+  /** A folder that is there, on a file system of the test's own. */
+  readonly stateDir?: string;
+  /** Loaded into every engine before anything else. */
+  readonly preload?: string;
+  /** Each line that an engine prints to stdout. */
+  onLine?(line: string): void;
+  /** Of the stack form, in either run, and on these. */
+  readonly engines?: StackEngines;
+}
+
+export async function startSystem(options: SystemOptions = {}): Promise<System> {
   const folder = await mkdtemp(path.join(tmpdir(), 'tekai-e2e-'));
-  const database = await freshDatabase();
-  const simulator = run(path.join(ROOT, 'infra/gitlab-simulator/main.ts'), ['--port', '0', '--dir', path.join(folder, 'gitlab')], {});
+  const database = await databaseFor(options);
+  const simulator = runSimulator(path.join(folder, 'gitlab'));
   const ready = JSON.parse(await firstLine(simulator)) as { url: string; token: string; adminToken: string };
   const gitlab = gitlabOf(ready);
-  const stateDir = path.join(folder, 'state');
-  const ports = [options.port ?? await freePort(), await freePort()];
-  const url = `http://127.0.0.1:${ports[0]}`;
-  const engines = new Set<ChildProcess>();
+  const stateDir = options.stateDir ?? path.join(folder, 'state');
+  // So that an embedded Postgres, which never runs as root, reaches its files there.
+  if (options.database === 'embedded') await chmod(folder, 0o755);
   const printed: string[] = [];
+  const form = await formFor(options, { folder, stateDir, databaseUrl: database.url, take: (text) => { printed.push(text); } });
+  const { url } = form;
   let token = '';
+  let databaseUrl = database.url;
   let source: Promise<string> | undefined;
 
   const system: System = {
-    url, stateDir, gitlab, databaseUrl: database.url,
+    url, stateDir, gitlab, internalUrl: form.internalUrl, stores: form.stores,
+    stack: isStack(form) ? form : undefined,
     get token() { return token; },
+    get databaseUrl() { return databaseUrl; },
     log: () => printed.join(''),
+    kill: (signal = 'SIGKILL') => form.kill(signal),
 
     async startEngine(names = []) {
-      const env = { TEKAI_STATE_DIR: stateDir, TEKAI_PORT: String(ports[0]), TEKAI_INTERNAL_PORT: String(ports[1]), TEKAI_DATABASE_URL: database.url, TEKAI_LOG_LEVEL: 'info', ...options.settings };
-      const isExtra = engines.size > 0;
-      const child = run(path.join(ROOT, 'services/main.ts'), ['up', ...names], isExtra ? { ...env, TEKAI_PORT: '0', TEKAI_INTERNAL_PORT: '0', TEKAI_PUBLIC_URL: url } : env);
-      engines.add(child);
-      child.once('exit', () => engines.delete(child));
-      child.stdout?.on('data', (piece: Buffer) => printed.push(piece.toString()));
-      child.stderr?.on('data', (piece: Buffer) => printed.push(piece.toString()));
-      if (isExtra) await until('another engine is up', () => printed.join('').split('"msg":"up"').length > 2 || undefined);
-      else await until('the engine is ready', async () => {
-        if (child.exitCode !== null) throw new Error(`the engine ended with ${child.exitCode}:\n${printed.join('')}`);
-        return (await fetch(`${url}/readyz`).catch(() => undefined))?.ok || undefined;
-      });
+      const child = await form.start(names);
       token = (await readFile(path.join(stateDir, 'access-token'), 'utf8')).trim();
+      // An engine's own Postgres has another port each time.
+      if (options.database === 'embedded') databaseUrl = (await runningEmbeddedUrl(stateDir)) ?? '';
       return child;
     },
 
@@ -105,25 +134,22 @@ export async function startSystem(options: { services?: readonly string[]; setti
       return answer.json<{ id: string }>().id;
     },
 
-    async kill(signal = 'SIGKILL') {
-      await Promise.all([...engines].map(async (child) => { child.kill(signal); await once(child, 'exit'); }));
-    },
-
     async stop() {
-      await system.kill('SIGTERM');
+      await form.stop();
       simulator.kill('SIGTERM');
       await once(simulator, 'exit');
       await database.drop();
+      if (options.database === 'embedded') await removeStateFolder(folder, path.join(stateDir, 'postgres'));
       await rm(folder, { recursive: true, force: true });
     },
   };
-  await system.startEngine(options.services);
+  await system.startEngine(options.services).catch(async (error: unknown) => { await form.stop(); throw error; });
   return system;
 }
 
 /** Waits for a state: what `look` gives as soon as it gives something. */
 export async function until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false, msMax = STATE_MS_MAX): Promise<T> {
-  const end = performance.now() + msMax;
+  const from = performance.now();
   for (let last: unknown; ;) {
     try {
       const found = await look();
@@ -131,8 +157,10 @@ export async function until<T>(what: string, look: () => Promise<T | undefined |
     } catch (error) {
       last = error;
     }
-    if (performance.now() > end) throw new Error(`waited ${msMax} ms in vain: ${what}`, { cause: last });
-    await sleep(30);
+    const waitedMs = performance.now() - from;
+    if (waitedMs > msMax) throw new Error(`waited ${msMax} ms in vain: ${what}`, { cause: last });
+    // Looking is work too, on the cores that the awaited needs: seldomer, the longer it takes.
+    await sleep(Math.min(LOOK_MS_MAX, LOOK_MS + waitedMs / 20));
   }
 }
 
@@ -154,7 +182,8 @@ export async function eventsOf(system: System, query: string): Promise<{ type: s
   }
 }
 
-function gitlabOf({ url, token, adminToken }: { url: string; token: string; adminToken: string }): Gitlab {
+/** Of a simulator that said where it listens: this system's, or another. */
+export function gitlabOf({ url, token, adminToken }: { url: string; token: string; adminToken: string }): Gitlab {
   const call = async (where: string, method: string, headers: Record<string, string>, body: unknown) => {
     const response = await fetch(`${url}${where}`, { method, headers: { ...headers, 'content-type': 'application/json' }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
     const text = await response.text();
@@ -162,15 +191,28 @@ function gitlabOf({ url, token, adminToken }: { url: string; token: string; admi
     return text === '' ? undefined : JSON.parse(text);
   };
   return {
-    url, token,
+    url, token, adminToken,
     admin: (method, where, body) => call(`/_simulator${where}`, method, { 'X-Simulator-Token': adminToken }, body),
     rest: (method, where, body) => call(`/api/v4${where}`, method, { 'PRIVATE-TOKEN': token }, body),
     remote: (projectPath) => `http://x:${token}@${url.slice('http://'.length)}/${projectPath}.git`,
   };
 }
 
-function run(file: string, args: readonly string[], env: Record<string, string>): ChildProcess {
-  return spawn(process.execPath, [...LOADER, file, ...args], { cwd: ROOT, env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env }, stdio: ['ignore', 'pipe', file.includes('simulator') ? 'inherit' : 'pipe'] });
+/** What is about an engine's own Postgres is about one process, in either run. */
+function formFor(options: SystemOptions, given: Pick<FormOptions, 'folder' | 'stateDir' | 'databaseUrl' | 'take'>): Promise<EngineForm> {
+  const isOnStack = options.engines !== undefined || (process.env['TEKAI_TEST_FORM'] === 'stack' && options.database !== 'embedded');
+  return isOnStack ? stackForm({ ...options, ...given }, options.engines) : embeddedForm({ ...options, ...given });
+}
+
+const isStack = (form: EngineForm): form is StackForm => 'services' in form;
+
+async function databaseFor({ database }: SystemOptions): Promise<FreshDatabase> {
+  if (database === undefined) return freshDatabase();
+  return { url: database === 'embedded' ? '' : database.url, drop: async () => undefined };
+}
+
+function runSimulator(directory: string): ChildProcess {
+  return spawn(process.execPath, [...programOf('infra/gitlab-simulator/main.ts'), '--port', '0', '--dir', directory], { cwd: ROOT, env: { PATH: process.env['PATH'], HOME: process.env['HOME'] }, stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
 async function firstLine(child: ChildProcess): Promise<string> {
@@ -182,13 +224,4 @@ async function firstLine(child: ChildProcess): Promise<string> {
     return line;
   }
   throw new Error('ended without a word');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -70,7 +70,7 @@ async function startEngine() {
   const [port, internalPort] = [await freePort(), await freePort()];
   const engine = spawn(process.execPath, [new URL('../../dist/services/main.js', import.meta.url).pathname, 'up'], {
     stdio: ['ignore', 'ignore', 'inherit'],
-    env: { PATH: process.env.PATH, TEKAI_STATE_DIR: stateDir, TEKAI_PORT: String(port), TEKAI_INTERNAL_PORT: String(internalPort), TEKAI_LOG_LEVEL: 'warn' },
+    env: { PATH: process.env.PATH, TEKAI_STATE_DIR: stateDir, TEKAI_PORT: String(port), TEKAI_INTERNAL_PORT: String(internalPort), TEKAI_LOG_LEVEL: 'warn', TEKAI_ALLOW_ADDRESSES: '127.0.0.0/8,::1/128' },
   });
   const base = `http://127.0.0.1:${port}`;
   for (let tries = 0; !(await fetch(`${base}/readyz`).catch(() => undefined))?.ok; tries += 1) {

@@ -1,4 +1,4 @@
-import { runGit, runGitText, GitFailed } from './git-command.ts';
+import { runGitText, GitFailed } from './git-command.ts';
 
 /** Refs of a repository: full name to object id. */
 export type Refs = Map<string, string>;
@@ -118,16 +118,6 @@ export async function readBranches(repository: string, refs: Refs): Promise<Name
 export async function mergedInto(repository: string, id: string): Promise<Set<string>> {
   const text = await runGitText({ args: ['-C', repository, 'for-each-ref', `--merged=${id}`, '--format=%(refname)', 'refs/heads/'] });
   return new Set(text.split('\n').filter((line) => line !== ''));
-}
-
-export async function isAncestor(repository: string, ancestor: string, descendant: string): Promise<boolean> {
-  try {
-    await runGit({ args: ['-C', repository, 'merge-base', '--is-ancestor', ancestor, descendant] });
-    return true;
-  } catch (error) {
-    if (error instanceof GitFailed && error.code === 1) return false;
-    throw error;
-  }
 }
 
 /** True if the commit can be reached from any of the tips. */

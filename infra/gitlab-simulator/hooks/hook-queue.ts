@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 
 import type { Instance } from '../instance.ts';
 import type { Delivery, Hook, Namespace } from '../state/records.ts';
@@ -26,6 +27,8 @@ export interface HookQueue {
 export function createHookQueue(instance: () => Instance): HookQueue {
   const waiting: PlannedDelivery[] = [];
   const stopping = new AbortController();
+  // One for each delivery on its way: a bound that is ours, not a leak.
+  setMaxListeners(DELIVERIES_IN_FLIGHT_MAX + 1, stopping.signal);
   let inFlight = 0;
   const pump = (): void => {
     while (inFlight < DELIVERIES_IN_FLIGHT_MAX && !stopping.signal.aborted) {

@@ -9,7 +9,7 @@ make webhooks; read_api and read_repository of a Reporter are enough to read, an
 The engine's own access token, if it is in a file, is named before the command: tekai --token-file <file> connect …
 
 Run it again at any time: what is known is not asked for again, what is followed already stays as it is.
-Another --token-file, --ca, --client-cert or --proxy changes the GitLab that is known, once it takes them.
+Another --token-file, --ca, --client-cert, --proxy or --allow-addresses changes the GitLab that is known, once it takes them.
 
   tekai connect https://gitlab.example.com                                     asks for the token, then which groups
   tekai connect https://gitlab.example.com --group shop --exclude '*/archive/*' --yes
@@ -25,6 +25,7 @@ export function addConnectCommand(program: Command, context: CliContext): void {
     .option('--client-cert <file>', 'the certificate that GitLab or its proxy asks for, as PEM')
     .option('--client-key <file>', 'its private key, as PEM')
     .option('--proxy <url>', 'an HTTP proxy on the way to GitLab: http://user:password@proxy:3128')
+    .option('--allow-addresses <range...>', 'private addresses where GitLab, or its proxy, may be: 10.0.0.0/8')
     .option('--group <path>', 'follow all projects of this group and below; may be repeated', collect, [])
     .option('--project <path>', 'follow this project; may be repeated', collect, [])
     .option('--all', 'follow all projects that the token\'s user is a member of')

@@ -7,6 +7,7 @@ import type { CliContext } from '../context.ts';
 import { findCodebase, findProject } from '../find-named.ts';
 import { ageInWords, printable, table } from '../plain-text.ts';
 
+const isUuid = (text: string) => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 const PROJECT = 'its name or id';
 const CODEBASE = 'the codebase\'s id, or the end of its GitLab path';
 
@@ -93,6 +94,21 @@ function addWithArgument(project: Command, context: CliContext): void {
       const changed = await (verb === 'add-codebase' ? client.addToProject(found.id, codebase.id) : client.removeFromProject(found.id, codebase.id));
       if (json === true) return context.printJson(changed);
       await context.output.print(`Project ${printable(changed.name)} has ${printable(codebase.path ?? codebase.id)} ${verb === 'add-codebase' ? 'now' : 'no longer'}.\n`);
+    });
+  }
+
+  for (const verb of ['open', 'close'] as const) {
+    const command = project.command(verb).argument('<project>', PROJECT).argument('<codebase>', CODEBASE)
+      .description(verb === 'open' ? 'have the project\'s members read a codebase of it, whatever GitLab says of them' : 'have them read it no longer, unless GitLab says so');
+    withCommonFlags(command).action(async (named: string, one: string) => {
+      const { json, ...connection } = flagsOf(command);
+      const client = context.connect(connection);
+      const { id } = await findProject(client, named);
+      // Who decides about a project need not be able to see it: an id is taken as it is.
+      const codebase = isUuid(one) ? one : (await findCodebase(client, one)).id;
+      const changed = await client.setReading(id, codebase, verb === 'open');
+      if (json === true) return context.printJson(changed);
+      await context.output.print(`The members of ${printable(changed.name)} read ${printable(one)} ${verb === 'open' ? 'now' : 'no longer, unless GitLab says so'}.\n`);
     });
   }
 }

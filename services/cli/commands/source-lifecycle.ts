@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
 import { secretFromFile } from '../connection.ts';
 import { flagsOf, withCommonFlags } from '../connection-flags.ts';
 import type { CliContext } from '../context.ts';
@@ -7,7 +7,7 @@ import { findSource } from '../find-named.ts';
 import { printable } from '../plain-text.ts';
 import { pemOf } from './source.ts';
 
-interface ChangeFlags { readonly name?: string; readonly tokenFile?: string; readonly ca?: string | false; readonly clientCert?: string | false; readonly clientKey?: string; readonly proxy?: string | false; readonly acceptUnreachable?: boolean }
+interface ChangeFlags { readonly name?: string; readonly tokenFile?: string; readonly ca?: string | false; readonly clientCert?: string | false; readonly clientKey?: string; readonly proxy?: string | false; readonly allowAddresses?: string[]; readonly acceptUnreachable?: boolean }
 
 const TOKEN_HELP = `
 A new token: --token-file, or TEKAI_GITLAB_TOKEN together with --token.
@@ -24,6 +24,7 @@ export function addSourceLifecycle(source: Command, context: CliContext): void {
     .option('--client-cert <file>', 'a certificate to show to it, as PEM').option('--no-client-cert', 'none, and no key')
     .option('--client-key <file>', 'the key of that certificate, without a passphrase; the one that is known, unless given')
     .option('--proxy <url>', 'an HTTP proxy on the way to it').option('--no-proxy', 'none')
+    .option('--allow-addresses <range...>', 'private addresses where it, or its proxy, may be, in place of those before: 10.0.0.0/8')
     .option('--accept-unreachable', 'change it also when GitLab cannot be reached with it now')
     .addHelpText('after', TOKEN_HELP);
   withCommonFlags(change, { hasOwnTokenFile: true }).action(async (named: string, flags: ChangeFlags & { token?: boolean }) => {
@@ -34,6 +35,28 @@ export function addSourceLifecycle(source: Command, context: CliContext): void {
     const changed = await client.changeSource(found.id, wanted, found);
     if (json === true) return context.printJson(changed);
     await context.output.print(`Source ${printable(changed.name)}: ${changed.changed.length === 0 ? 'nothing was to be changed' : `${changed.changed.join(', ')} changed`}.\n`);
+  });
+
+  const open = source.command('open-projects').argument('<source>', 'its name or id').addArgument(new Argument('<who>', 'who reads the code of its public and internal projects').choices(['members', 'signed-in']))
+    .description('who reads public and internal projects of a GitLab: their members, as of all others, or whoever is signed in here');
+  withCommonFlags(open).action(async (named: string, who: 'members' | 'signed-in') => {
+    const { json, ...connection } = flagsOf(open);
+    const client = context.connect(connection);
+    const changed = await client.openProjects((await findSource(client, named)).id, who);
+    if (json === true) return context.printJson(changed);
+    await context.output.print(`Public and internal projects of ${printable(changed.name)} are read by ${who === 'members' ? 'their members' : 'whoever is signed in'}.\n`);
+  });
+
+  const rotate = source.command('rotate-secret').argument('<source>', 'its name or id')
+    .description('new secrets for its webhooks, set in GitLab too; the ones before are good until every webhook has the new ones, for a day at most')
+    .addHelpText('after', '\nA webhook that was made by hand is changed by hand: GET /v1/sources/{id}/manual-hook shows what belongs in it.\n');
+  withCommonFlags(rotate).action(async (named: string) => {
+    const { json, ...connection } = flagsOf(rotate);
+    const client = context.connect(connection);
+    const found = await findSource(client, named);
+    const changed = await client.rotateSecret(found.id, found);
+    if (json === true) return context.printJson(changed);
+    await context.output.print(`Source ${printable(changed.name)} has new webhook secrets. Its webhooks get them now; the ones before are refused once all have them, in a day at the latest.\n`);
   });
 
   const remove = source.command('rm').argument('<source>', 'its name or id').description('forget a GitLab that has no codebase left, and its credentials; for good');
@@ -47,7 +70,7 @@ export function addSourceLifecycle(source: Command, context: CliContext): void {
   });
 }
 
-function wantedOf({ name, tokenFile, ca, clientCert, clientKey, proxy, acceptUnreachable }: ChangeFlags, tokenFromEnv: string | undefined) {
+function wantedOf({ name, tokenFile, ca, clientCert, clientKey, proxy, allowAddresses, acceptUnreachable }: ChangeFlags, tokenFromEnv: string | undefined) {
   const token = tokenFile === undefined ? tokenFromEnv : secretFromFile(tokenFile);
   const wanted = {
     ...(name === undefined ? {} : { name }),
@@ -57,7 +80,8 @@ function wantedOf({ name, tokenFile, ca, clientCert, clientKey, proxy, acceptUnr
     ...(clientCert === false ? { clientCertPem: null } : typeof clientCert === 'string' ? { clientCertPem: pemOf(clientCert, 'client certificate') } : {}),
     ...(clientKey === undefined ? {} : { clientKeyPem: pemOf(clientKey, 'client key') }),
     ...(proxy === false ? { proxyUrl: null } : typeof proxy === 'string' ? { proxyUrl: proxy } : {}),
+    ...(allowAddresses === undefined ? {} : { allowAddresses }),
   };
-  if (Object.keys(wanted).length === 0) throw new CliError(EXIT.usage, 'Say what is to be changed: --name, --token-file, --token (with TEKAI_GITLAB_TOKEN), --ca, --client-cert, --client-key or --proxy.');
+  if (Object.keys(wanted).length === 0) throw new CliError(EXIT.usage, 'Say what is to be changed: --name, --token-file, --token (with TEKAI_GITLAB_TOKEN), --ca, --client-cert, --client-key, --proxy or --allow-addresses.');
   return { ...wanted, ...(acceptUnreachable === true ? { acceptUnreachable } : {}) };
 }

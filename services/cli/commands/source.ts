@@ -8,7 +8,7 @@ import { CliError, EXIT } from '../exit-codes.ts';
 import { addSourceCheckCommands } from './source-check.ts';
 import { ageInWords, table } from '../plain-text.ts';
 
-interface AddFlags { readonly name?: string; readonly tokenFile?: string; readonly ca?: string; readonly clientCert?: string; readonly clientKey?: string; readonly proxy?: string; readonly acceptUnreachable?: boolean }
+interface AddFlags { readonly name?: string; readonly tokenFile?: string; readonly ca?: string; readonly clientCert?: string; readonly clientKey?: string; readonly proxy?: string; readonly allowAddresses?: string[]; readonly acceptUnreachable?: boolean }
 
 const TOKEN_HELP = `
 GitLab's token: --token-file, else TEKAI_GITLAB_TOKEN, else asked for. It takes the scopes api and read_repository
@@ -27,6 +27,7 @@ export function addSourceCommands(program: Command, context: CliContext): Comman
     .option('--client-cert <file>', 'a certificate to show to it, as PEM')
     .option('--client-key <file>', 'the key of that certificate, without a passphrase')
     .option('--proxy <url>', 'an HTTP proxy on the way to it')
+    .option('--allow-addresses <range...>', 'private addresses where it, or its proxy, may be: 10.0.0.0/8')
     .option('--accept-unreachable', 'make it known also when it cannot be reached now')
     .addHelpText('after', TOKEN_HELP);
   withCommonFlags(add, { hasOwnTokenFile: true }).action(async (url: string, flags: AddFlags) => addSource(context, add, { url, flags }));
@@ -56,6 +57,7 @@ async function addSource(context: CliContext, command: Command, { url, flags }: 
     ...pems,
     ...(flags.acceptUnreachable === true ? { acceptUnreachable: true } : {}),
     ...(flags.proxy === undefined ? {} : { proxyUrl: flags.proxy }),
+    ...(flags.allowAddresses === undefined ? {} : { allowAddresses: flags.allowAddresses }),
   });
   if (json === true) return context.printJson({ ...added, name, baseUrl });
   await context.output.print(`Source ${name} is known.\n  id       ${added.id}\n  webhook  ${added.webhookUrl}\n`);

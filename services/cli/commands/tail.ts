@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { ApiClient } from '#shared/api-client/api-client.ts';
+import { ApiProblem } from '#shared/api-client/api-errors.ts';
 import { describeFact } from '#shared/api-client/describe-fact.ts';
 import type { LiveMessage } from '#shared/api-client/live.ts';
 import { flagsOf, withCommonFlags } from '../connection-flags.ts';
@@ -9,7 +10,7 @@ import { findCodebase } from '../find-named.ts';
 import { printable } from '../plain-text.ts';
 
 export function addTailCommand(program: Command, context: CliContext): void {
-  const tail = program.command('tail').argument('[codebase]', 'its id, or the end of its GitLab path (default: everything)')
+  const tail = program.command('tail').argument('[codebase]', 'its id, or the end of its GitLab path (default: everything, for system admins)')
     .description('what happens, as it happens, until Ctrl-C')
     .option('--project <id>', 'what happens in its codebases, and to itself')
     .option('--since <position>', 'first what came after this position, as answers and --json give it');
@@ -52,6 +53,16 @@ function lineOf({ time, type, data }: Extract<LiveMessage, { kind: 'fact' }>, na
   return `${time}  ${type.padEnd(20)}  ${printable(name)}  ${printable(describeFact(type, data))}`.trimEnd() + '\n';
 }
 
+/** Those who are no system admin are told nothing of sources, and need no names of them. */
+async function sourcesOf(client: Pick<ApiClient, 'sources'>): Promise<Awaited<ReturnType<ApiClient['sources']>>> {
+  try {
+    return await client.sources();
+  } catch (error) {
+    if (error instanceof ApiProblem && error.status === 403) return [];
+    throw error;
+  }
+}
+
 /** Paths of codebases and names of sources by their ids; what is new is asked for once. */
 function createNames(client: Pick<ApiClient, 'codebases' | 'sources'>) {
   const known = new Map<string, string>();
@@ -59,7 +70,7 @@ function createNames(client: Pick<ApiClient, 'codebases' | 'sources'>) {
     async of(key: string): Promise<string> {
       if (!known.has(key)) {
         for await (const one of client.codebases()) known.set(one.id, one.path ?? one.id);
-        for (const one of await client.sources()) known.set(one.id, one.name);
+        for (const one of await sourcesOf(client)) known.set(one.id, one.name);
         if (!known.has(key)) known.set(key, key);
       }
       return known.get(key) ?? key;

@@ -7,7 +7,7 @@ import { CliError, EXIT } from '../exit-codes.ts';
 import { printable } from '../plain-text.ts';
 import { furtherAdvice } from './explain-check.ts';
 
-export interface AccessFlags { readonly ca?: string; readonly clientCert?: string; readonly clientKey?: string; readonly proxy?: string }
+export interface AccessFlags { readonly ca?: string; readonly clientCert?: string; readonly clientKey?: string; readonly proxy?: string; readonly allowAddresses?: readonly string[] }
 
 export interface KnownSource { readonly id: string; readonly name: string; readonly baseUrl: string }
 
@@ -29,6 +29,7 @@ export function accessOf({ baseUrl, token, flags }: { baseUrl: string; token: st
     ...(flags.clientCert === undefined ? {} : { clientCertPem: pemFrom(flags.clientCert, 'client certificate') }),
     ...(flags.clientKey === undefined ? {} : { clientKeyPem: pemFrom(flags.clientKey, 'key of the client certificate') }),
     ...(flags.proxy === undefined ? {} : { proxyUrl: flags.proxy }),
+    ...(flags.allowAddresses === undefined ? {} : { allowAddresses: [...flags.allowAddresses] }),
   };
 }
 

@@ -1,8 +1,9 @@
 import type { Pool, PoolClient } from 'pg';
 import type { Position } from '#schemas/brand.ts';
+import { inTransaction } from '#shared/postgres/in-transaction.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { comparePlaces, type Cursor, type Place } from './cursor.ts';
-import { insertHeld, inTransaction, loadHeld, loadQueue, lockFollower, type Follower } from './follower-rows.ts';
+import { insertHeld, loadHeld, loadQueue, lockFollower, type Follower } from './follower-rows.ts';
 import { applyStep, heldOf } from './plan-groups.ts';
 import { QUEUED_GROUPS_MAX } from './queue.ts';
 import { loadSnapshot } from './snapshot-rows.ts';

@@ -99,7 +99,7 @@ async function deliverBatch(deps: DeliverDeps, { id, name }: DueWebhook, { page,
   };
   let status: number;
   try {
-    ({ status } = await deps.post(leased.url, { headers, body, signal }));
+    ({ status } = await deps.post(leased.url, { headers, body, allowAddresses: leased.allowAddresses, signal }));
   } catch (error) {
     signal.throwIfAborted();
     return failed(deps, leased, `no answer: ${reasonOf(error)}`);
@@ -115,8 +115,8 @@ function failed({ random }: DeliverDeps, { failures }: LeasedWebhook, error: str
   return { kind: 'failed', error: error.slice(0, ERROR_CHARS_MAX), retryMs };
 }
 
-/** fetch hides why in its cause. */
+/** Words where there are some: of a receiver with several addresses there is only a code. */
 function reasonOf(error: unknown): string {
-  const { message, cause } = error as { message?: unknown; cause?: { message?: unknown; code?: unknown } };
-  return String(cause?.code ?? cause?.message ?? message);
+  const { message, code } = error as { message?: unknown; code?: unknown };
+  return String(message || code);
 }

@@ -4,13 +4,13 @@ import type { CodebaseId, Position } from '#schemas/brand.ts';
 import type { Actor } from '#schemas/events/fact.ts';
 import { positionOutside } from '#schemas/positions.ts';
 import type { ObjectReader } from '#shared/objects/object-reader.ts';
+import { inTransaction } from '#shared/postgres/in-transaction.ts';
 import type { RefScope, RefVectors } from '#shared/read-store/ref-vectors.ts';
-import { mapBounded } from '#shared/runtime/map-bounded.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { checkPlace } from './acknowledge.ts';
 import { placeCursor, type Cursor, type Place } from './cursor.ts';
-import { inTransaction, lockFollower, type Follower } from './follower-rows.ts';
+import { lockFollower, type Follower } from './follower-rows.ts';
 import { entriesOf } from './group-entries.ts';
 import type { Group, Verdict } from './plan-groups.ts';
 import { prepare, type Ready, type Seen } from './queue.ts';
@@ -20,8 +20,8 @@ export interface FeedDeps {
   readonly vectors: RefVectors;
   readonly reader: Pick<ObjectReader, 'stream'>;
   readonly epoch: string;
-  /** Whether somebody may read a codebase now. Asked whenever something is about to be told, never remembered. */
-  mayRead(actor: Actor, codebase: CodebaseId): Promise<boolean> | boolean;
+  /** Of these codebases, those that somebody may read now. Asked whenever something is about to be told, never remembered. */
+  readable(actor: Actor, codebases: readonly CodebaseId[]): Promise<ReadonlySet<CodebaseId>>;
   readonly queuedGroupsMax?: number;
 }
 
@@ -37,7 +37,6 @@ export interface Page {
 
 /** How often a page is made anew because access changed while it was made, or somebody else planned meanwhile. */
 const TRIES_MAX = 20;
-const ASKED_AT_ONCE = 16;
 
 /**
  * What the follower is to be told behind a place, at most `limit` entries and an end. Judged last: when any codebase of the
@@ -78,14 +77,9 @@ export interface Look extends Seen { readonly shown: ReadonlySet<CodebaseId> }
 export async function lookAt(deps: FeedDeps, { actor, scope }: Pick<Follower, 'actor' | 'scope'>, at?: Position): Promise<Look> {
   const vector = await deps.vectors.read(scope, at);
   const inScope = new Set(vector.codebases);
-  const shown = await readable(deps, actor, vector.codebases);
+  const shown = await deps.readable(actor, vector.codebases);
   const verdictOf = (codebase: CodebaseId): Verdict => (shown.has(codebase) ? 'shown' : inScope.has(codebase) ? 'lost' : 'removed');
   return { epoch: deps.epoch, vector, shown, verdictOf };
-}
-
-export async function readable({ mayRead }: Pick<FeedDeps, 'mayRead'>, actor: Actor, codebases: readonly CodebaseId[]): Promise<ReadonlySet<CodebaseId>> {
-  const may = await mapBounded(codebases, ASKED_AT_ONCE, async (codebase) => mayRead(actor, codebase));
-  return new Set(codebases.filter((_, index) => may[index] === true));
 }
 
 async function collect(deps: FeedDeps, { groups, generation, end }: Ready, { place, limit, signal }: { place: Place; limit: number; signal: AbortSignal | undefined }): Promise<FollowerEntry[]> {
@@ -111,8 +105,8 @@ async function isStillSo(deps: FeedDeps, { actor, scope }: Follower, { vector, s
 }
 
 /** Of these codebases, those that are in the scope, not removed, and readable, now. Access is asked last. */
-export async function stillShown(deps: Pick<FeedDeps, 'vectors' | 'mayRead'>, { actor, scope }: { actor: Actor; scope: RefScope }, codebases: readonly CodebaseId[]): Promise<ReadonlySet<CodebaseId>> {
+export async function stillShown(deps: Pick<FeedDeps, 'vectors' | 'readable'>, { actor, scope }: { actor: Actor; scope: RefScope }, codebases: readonly CodebaseId[]): Promise<ReadonlySet<CodebaseId>> {
   const inScope = await deps.vectors.inScope(scope, codebases);
-  return readable(deps, actor, codebases.filter((codebase) => inScope.has(codebase)));
+  return deps.readable(actor, codebases.filter((codebase) => inScope.has(codebase)));
 }
 

@@ -1,7 +1,6 @@
-import type { Pool, PoolClient } from 'pg';
+import type { PoolClient } from 'pg';
 import type { CodebaseId, ObjectId, Position, RefName } from '#schemas/brand.ts';
 import type { Actor } from '#schemas/events/fact.ts';
-import { asUnavailable } from '#shared/postgres/query.ts';
 import type { RefAt, RefScope } from '#shared/read-store/ref-vectors.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import type { Place } from './cursor.ts';
@@ -53,23 +52,6 @@ function scopeOf({ codebases, project, refs }: GivenScope): RefScope {
     codebases: codebases !== undefined ? { kind: 'listed', ids: codebases } : project !== undefined ? { kind: 'project', id: project } : { kind: 'all' },
     refs: refs === undefined ? null : refs.map((pattern) => (pattern.startsWith('refs/') ? pattern : `refs/heads/${pattern}`)),
   };
-}
-
-/** What `work` does happens whole or not at all. @throws Unavailable, and what `work` throws. */
-export async function inTransaction<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
-  let client: PoolClient | undefined;
-  try {
-    client = await pool.connect();
-    await client.query('begin');
-    const done = await work(client);
-    await client.query('commit');
-    client.release();
-    return done;
-  } catch (error) {
-    // The connection is in an unknown state, and is not given back: its end rolls back what was begun.
-    client?.release(true);
-    throw asUnavailable(error);
-  }
 }
 
 /** Nobody else changes the follower until the transaction ends. @throws Problem 404 */

@@ -1,7 +1,8 @@
 import type { WebSocket } from 'ws';
 import { followerClientFrame, type FollowerClientFrame, type FollowerServerFrame } from '#schemas/live/follower-frames.ts';
 import type { Actor } from '#schemas/events/fact.ts';
-import type { Access } from '#shared/runtime/access.ts';
+import { mayAsk, stillMay } from '#shared/access/guard.ts';
+import { socketCallerOf, type Access, type Principal } from '#shared/runtime/access.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { acknowledge } from './acknowledge.ts';
@@ -35,9 +36,10 @@ const WAITING_BYTES_MAX = 4 * 1_048_576;
 const QUIET_MS_MAX = 30_000;
 
 /** Speaks the followers' protocol with one client: one follower, entries pushed, acknowledgements taken. */
-export function serveFollower(deps: FollowerSocketDeps, socket: WebSocket, { actor: known, pingMs }: { actor: Actor | undefined; pingMs: number }): void {
+export function serveFollower(deps: FollowerSocketDeps, socket: WebSocket, { principal, pingMs }: { principal: Principal | undefined; pingMs: number }): { recheck(): Promise<void> } {
   const closing = new AbortController();
-  let actor = known;
+  let actor: Actor | undefined;
+  let shown: Principal | undefined;
   let follower: Follower | undefined;
   /** Cursors of what was told and not acknowledged, oldest first. */
   let inFlight: string[] = [];
@@ -54,15 +56,17 @@ export function serveFollower(deps: FollowerSocketDeps, socket: WebSocket, { act
     turn = turn.then(() => onMessage(message)).catch(giveUp).then(() => { waitingBytes -= message.length; });
   });
   void deps.sleep(CONNECT_MS_MAX, closing.signal).then(() => { if (actor === undefined) socket.close(CLOSE.notAuthenticated, 'send a connect frame within 10 s'); });
-  if (actor !== undefined) greet();
+  if (principal !== undefined) greet(principal);
+
+  return { recheck };
 
   async function onMessage(message: Buffer): Promise<void> {
     const frame = parse(message);
     if (frame === undefined) { socket.close(CLOSE.malformed, 'not a frame of protocol version 1'); return; }
     if (frame.op === 'connect') {
-      actor = deps.access.actorOf(frame.token);
-      if (actor === undefined) socket.close(CLOSE.notAuthenticated, 'this token is not known');
-      else greet();
+      const caller = await socketCallerOf(deps.access, frame.token);
+      if (caller === undefined) socket.close(CLOSE.notAuthenticated, 'this token is not known');
+      else greet(caller);
       return;
     }
     if (actor === undefined) { socket.close(CLOSE.notAuthenticated, 'connect first'); return; }
@@ -108,7 +112,16 @@ export function serveFollower(deps: FollowerSocketDeps, socket: WebSocket, { act
     if (!acknowledged.signal.aborted) socket.close(CLOSE.tooSlow, `too slow: ${IN_FLIGHT_MAX} entries wait to be acknowledged`);
   }
 
-  function greet(): void {
+  async function recheck(): Promise<void> {
+    const may = shown === undefined ? 'yes' : await stillMay(deps.access, shown, 'WS /v1/followers/live');
+    if (may === 'over') socket.close(CLOSE.notAuthenticated, 'what you signed in with is over; connect with a new token');
+    else if (may === 'less') socket.close(CLOSE.refused, 'this is not for you any more');
+  }
+
+  function greet(caller: Principal): void {
+    if (!mayAsk(caller, 'WS /v1/followers/live')) { socket.close(CLOSE.refused, 'this is for a system admin'); return; }
+    actor = caller.actor;
+    shown = caller;
     send({ op: 'connected', v: 1, pingMs, inFlightMax: IN_FLIGHT_MAX });
   }
 

@@ -3,11 +3,12 @@ import type { Pool } from 'pg';
 import type { CreateFollower, FollowerAnswer } from '#schemas/api/followers.ts';
 import type { Actor } from '#schemas/events/fact.ts';
 import { positionOutside } from '#schemas/positions.ts';
+import { inTransaction } from '#shared/postgres/in-transaction.ts';
 import { createQuery } from '#shared/postgres/query.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import type { SecretVault } from '#shared/secrets/secret-vault.ts';
 import { placeCursor } from './cursor.ts';
-import { followerGone, followerOf, inTransaction, type Follower, type FollowerRow } from './follower-rows.ts';
+import { followerGone, followerOf, type Follower, type FollowerRow } from './follower-rows.ts';
 
 export interface StoreDeps { readonly pool: Pool; readonly vault: Pick<SecretVault, 'put' | 'delete'>; now(): Date }
 
@@ -30,7 +31,7 @@ export async function createFollower(deps: StoreDeps, actor: Actor, wish: Create
       `insert into followers (follower_id, actor_kind, actor_id, name, scope, created_at) values ($1, $2, $3, $4, $5::json, $6) on conflict do nothing returning *`,
       [id, actor.kind, actor.id, name, JSON.stringify(scope), deps.now().toISOString()]);
     if (row === undefined) return undefined;
-    if (webhook !== undefined) await client.query('insert into follower_webhooks (follower_id, url) values ($1, $2)', [id, webhook.url]);
+    if (webhook !== undefined) await client.query('insert into follower_webhooks (follower_id, url, allow_addresses) values ($1, $2, $3)', [id, webhook.url, webhook.allowAddresses ?? []]);
     return followerOf(row);
   });
   if (made !== undefined) return { follower: made, isNew: true, secret };
@@ -40,8 +41,8 @@ export async function createFollower(deps: StoreDeps, actor: Actor, wish: Create
 
 async function sameWish(pool: Pool, actor: Actor, { name, webhook, ...scope }: CreateFollower): Promise<Follower> {
   const follower = await findFollower(pool, actor, name);
-  const [hook] = await createQuery(pool)<{ url: string }>('select url from follower_webhooks where follower_id = $1', [follower.id]);
-  if (wishText(follower.given) === wishText(scope) && hook?.url === webhook?.url) return follower;
+  const [hook] = await createQuery(pool)<{ url: string; allowed: string[] }>('select url, allow_addresses as allowed from follower_webhooks where follower_id = $1', [follower.id]);
+  if (wishText(follower.given) === wishText(scope) && hook?.url === webhook?.url && (hook?.allowed ?? []).join() === (webhook?.allowAddresses ?? []).join()) return follower;
   throw new Problem(409, 'follower-differs', `There is a follower ${JSON.stringify(name)} already, which follows something else. Take another name, or DELETE /v1/followers/${name} first.`);
 }
 

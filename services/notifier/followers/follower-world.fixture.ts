@@ -92,7 +92,7 @@ export async function createFollowerWorld(): Promise<FollowerWorld> {
     deps: {
       pool: dyingPool(pool, () => world), reader, epoch: 'an epoch', queuedGroupsMax: 12,
       vectors: createPostgresRefVectors({ pool }),
-      mayRead: (_actor, codebase) => !world.denied.has(codebase),
+      readable: async (_actor, codebases) => new Set(codebases.filter((one) => !world.denied.has(one))),
     },
     async empty() {
       world.denied.clear();

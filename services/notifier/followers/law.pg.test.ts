@@ -11,7 +11,7 @@ import { snapshotLines } from './snapshot.ts';
 
 // The law: at any acknowledged end of the feed, held state = a new snapshot by the same caller at that position, byte for byte.
 
-const SEEDS = Number(process.env['TEKAI_FOLLOWER_SEEDS'] ?? 200);
+const SEEDS = Number(process.env['TEKAI_FOLLOWER_SEEDS'] ?? 80);
 const FIRST_SEED = Number(process.env['TEKAI_FOLLOWER_SEED'] ?? 1);
 const STEPS = 40;
 const ACTOR = { kind: 'token', id: 'somebody' } as const;

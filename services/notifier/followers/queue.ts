@@ -1,8 +1,9 @@
 import type { Pool, PoolClient } from 'pg';
 import type { CodebaseId, Position } from '#schemas/brand.ts';
+import { inTransaction } from '#shared/postgres/in-transaction.ts';
 import type { RefVector } from '#shared/read-store/ref-vectors.ts';
 import { comparePlaces, type Place } from './cursor.ts';
-import { insertGroups, insertHeld, inTransaction, loadHeld, loadQueue, lockFollower } from './follower-rows.ts';
+import { insertGroups, insertHeld, loadHeld, loadQueue, lockFollower } from './follower-rows.ts';
 import { applyStep, heldOf, planSteps, withhold, type Group, type Held, type Step, type Verdict } from './plan-groups.ts';
 
 /** What a follower is planned to be told at most: who lags behind more than this sees versions in between left out. */

@@ -1,11 +1,12 @@
 import { Router, type Request, type Response } from 'express';
 import { ackCursor, createFollower as createFollowerBody, followerName, type FollowerEntry, type SnapshotLine } from '#schemas/api/followers.ts';
-import type { Actor } from '#schemas/events/fact.ts';
 import { positionInside, positionOutside } from '#schemas/positions.ts';
 import type { Position } from '#schemas/brand.ts';
-import { requireAccess, type Access } from '#shared/runtime/access.ts';
+import type { AddressGuard } from '#shared/addresses/address-guard.ts';
+import { actorOf, mustBeKnown, requireAccess, type Access } from '#shared/runtime/access.ts';
 import { mapBounded } from '#shared/runtime/map-bounded.ts';
 import { Problem } from '#shared/runtime/problem.ts';
+import { textOf } from '#shared/runtime/query-text.ts';
 import { parseBody, readJson } from '#shared/runtime/read-body.ts';
 import { untilDrained } from '../patience.ts';
 import { acknowledge } from './acknowledge.ts';
@@ -13,10 +14,11 @@ import { parseCursor, placeCursor } from './cursor.ts';
 import { answerOf, createFollower, findFollower, listFollowers, removeFollower, type StoreDeps } from './follower-store.ts';
 import { followerGone, type Follower } from './follower-rows.ts';
 import { snapshotLines } from './snapshot.ts';
+import { judgeWebhook } from './judge-webhook.ts';
 import { pageWithNews, type WaitDeps } from './wait-for-news.ts';
 import { redeliver } from './webhook-rows.ts';
 
-export interface RouteDeps extends WaitDeps, StoreDeps { readonly access: Access }
+export interface RouteDeps extends WaitDeps, StoreDeps { readonly access: Access; readonly addresses: AddressGuard }
 
 const LIMIT_DEFAULT = 1_000;
 /** Some 2 MB of lines: a page is made whole before it is judged and told. */
@@ -37,7 +39,11 @@ export function followerRoutes(deps: RouteDeps, stopping: AbortSignal): Router {
   router.use('/v1/followers', requireAccess(deps.access));
 
   router.post('/v1/followers', readJson, async (request, response) => {
-    const { follower, isNew, secret } = await createFollower(deps, actorOf(response), parseBody(createFollowerBody, request.body));
+    const wish = parseBody(createFollowerBody, request.body);
+    // The engine would send to wherever they say, out of its own network.
+    if (wish.webhook !== undefined && !mustBeKnown(response).isSystemAdmin) throw new Problem(403, 'not-allowed', 'Webhooks of followers are for a system admin. Ask for the changes, or follow by the WebSocket.');
+    await judgeWebhook(deps.addresses, wish, mustBeKnown(response));
+    const { follower, isNew, secret } = await createFollower(deps, actorOf(response), wish);
     const answer = await answerOf(pool, epoch, follower);
     response.status(isNew ? 201 : 200).location(`/v1/followers/${follower.name}`).json({ ...answer, ...(secret === undefined ? {} : { webhookSecret: secret }) });
   });
@@ -100,7 +106,6 @@ export function followerRoutes(deps: RouteDeps, stopping: AbortSignal): Router {
   }
 }
 
-const actorOf = (response: Response) => response.locals['actor'] as Actor;
 const lineOf = (line: FollowerEntry | SnapshotLine) => `${JSON.stringify(line)}\n`;
 
 function nameOf(request: Request): string {
@@ -133,13 +138,6 @@ async function positionOf({ epoch, store }: Pick<RouteDeps, 'epoch' | 'store'>, 
   if (inside.kind === 'malformed') throw new Problem(400, 'position-malformed', 'at= takes a position as answers give it.');
   if (inside.position > (await store.position())) throw new Problem(409, 'position-not-reached', 'The tables have not reached this position yet. Ask again in a moment.', { retryAfterS: 1 });
   return inside.position;
-}
-
-function textOf(request: Request, name: string): string | undefined {
-  const value = request.query[name];
-  if (value === undefined || value === '') return undefined;
-  if (typeof value !== 'string') throw new Problem(400, 'given-twice', `${name}= may be given once.`);
-  return value;
 }
 
 function flagOf(request: Request, name: string): boolean {

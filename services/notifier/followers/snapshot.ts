@@ -3,10 +3,11 @@ import type { SnapshotLine } from '#schemas/api/followers.ts';
 import type { CodebaseId, Position } from '#schemas/brand.ts';
 import { positionOutside } from '#schemas/positions.ts';
 import { diffTrees } from '#shared/objects/diff-trees.ts';
+import { inTransaction } from '#shared/postgres/in-transaction.ts';
 import type { RefAt } from '#shared/read-store/ref-vectors.ts';
 import { snapshotCursor } from './cursor.ts';
 import { lookAt, stillShown, type FeedDeps } from './feed.ts';
-import { inTransaction, type Follower } from './follower-rows.ts';
+import type { Follower } from './follower-rows.ts';
 import { shownPath } from './group-entries.ts';
 import { keepSnapshot } from './snapshot-rows.ts';
 

@@ -1,5 +1,6 @@
 import type { Pool, PoolClient } from 'pg';
 import { BEGINNING, type Position } from '#schemas/brand.ts';
+import { inTransaction } from '#shared/postgres/in-transaction.ts';
 
 export interface TableDigest { readonly table: string; readonly rows: number; readonly digest: string }
 
@@ -37,15 +38,13 @@ const DIFFERENCES_MAX = 5;
  * Looks at a model in one transaction. Positions are left out of the digests (they are the log's, and change when it moves
  * house): they only put rows in order.
  */
-export async function atOneMoment<T>(pool: Pool, schema: string, look: (model: ModelMoment) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  try {
-    await client.query('begin isolation level repeatable read read only');
+export function atOneMoment<T>(pool: Pool, schema: string, look: (model: ModelMoment) => Promise<T>): Promise<T> {
+  return inTransaction(pool, async (client) => {
     // The other model is folded meanwhile.
     await client.query('set local idle_in_transaction_session_timeout = 0');
     const tables = await tablesOf(client, schema);
     const { rows } = await client.query<{ position: Position }>(`select position from ${schema}.progress`);
-    const result = await look({
+    return look({
       position: rows[0]?.position ?? BEGINNING,
       async digests() {
         const digests: TableDigest[] = [];
@@ -54,13 +53,7 @@ export async function atOneMoment<T>(pool: Pool, schema: string, look: (model: M
       },
       rows: (name, after) => rowsOf(client, schema, { table: tables.find((one) => one.name === name)!, after }),
     });
-    await client.query('commit');
-    client.release();
-    return result;
-  } catch (error) {
-    client.release(true);
-    throw error;
-  }
+  }, 'moment');
 }
 
 /** The first rows in which two models differ, in the key's order. */

@@ -9,6 +9,7 @@ import { createPool } from '#shared/postgres/pool.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { createPositionSignal } from '#shared/runtime/position-signal.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
+import { NO_TRACING } from '#shared/runtime/tracing.ts';
 import { freshDatabase, type FreshDatabase } from '#tests/harness/postgres.ts';
 import { anyHistory, History } from '../history.fixture.ts';
 import { start } from '../service.ts';
@@ -35,7 +36,7 @@ afterEach(async () => {
   await database.drop();
 });
 
-const startProjector = async () => { projector = await start({ log, pool, projected: createPositionSignal(), logger: createLogger('silent'), sleep: async () => void (await sleepFor(1)) }); };
+const startProjector = async () => { projector = await start({ log, pool, projected: createPositionSignal(), tracing: NO_TRACING, logger: createLogger('silent'), sleep: async () => void (await sleepFor(1)) }); };
 const position = async () => (await pool.query<{ position: Position }>('select position from read_model.progress')).rows[0]?.position;
 
 async function append(facts: readonly Fact[]): Promise<void> {
@@ -92,7 +93,7 @@ test('each cell of each table counts, but for positions: whichever is changed, t
     `select table_name as table, column_name as column, data_type as type from information_schema.columns
      where table_schema = 'read_model' and table_name <> 'progress' and column_name not in ('position', 'began_at') order by 1, ordinal_position`);
   const changed = (type: string, column: string) => (type === 'boolean' ? `not coalesce(${column}, false)` : type.includes('int') ? `coalesce(${column}, 0) + 1`
-    : /json/.test(type) ? `'{"changed": true}'` : type === 'ARRAY' ? `array['changed']` : `coalesce(${column}, '') || 'x'`);
+    : /json/.test(type) ? `'{"changed": true}'` : type === 'ARRAY' ? `'{4711}'` : `coalesce(${column}, '') || 'x'`);
   const digests = async () => new Map((await atOneMoment(pool, 'read_model', (model) => model.digests())).map(({ table, digest }) => [table, digest]));
   const missed: string[] = [];
   let before = await digests();
@@ -184,6 +185,39 @@ test('what a killed replay left is in nobody\'s way', async () => {
   expect(await verifyModel({ log, pool }, never)).toMatchObject({ kind: 'equal' });
   await switchModel({ log, pool }, never);
   expect(await schemas()).toEqual(['read_model']);
+});
+
+/** I6: the rebuild writes in another way than the live projector, and must come to the same. */
+test.each([[1, 1], [7, 2], [13, 5], [50, 1_000], [5_000, 30_000]])('in pages of %i facts, with %i rows of each view kept in memory, the tables are the live ones', async (pageFacts, rowsKept) => {
+  await live(400);
+  expect(await verifyModel({ log, pool, bounds: { pageFacts, rowsKept } }, never)).toMatchObject({ kind: 'equal', differences: [], unfolded: 0 });
+});
+
+test('what the live tables refuse is refused by the rebuilt ones, and marked alike; everything around it is folded', async () => {
+  const spoiled = someHistory(300).map((fact, n): Fact => (fact.type === 'codebase.fetched' && n % 3 === 0 ? { ...fact, data: { ...fact.data, attempt: 2 ** 40 } }
+    : n % 41 === 5 ? { ...fact, correlationId: 'a\u0000b' } : n % 41 === 10 ? { ...fact, correlationId: 'a\ud800b' } : n % 41 === 15 ? { ...fact, correlationId: 'tab\tand \\ and\nline' }
+      : fact.type === 'codebase.registered' && n % 2 === 0 ? { ...fact, data: { ...fact.data, followed: { branches: ['\u0000'], tags: [] } } } : n % 41 === 20 ? ({ ...fact, time: 'yesterday' }) : fact));
+  await append(spoiled);
+  await startProjector();
+  await untilFolded();
+  for (const bounds of [{ pageFacts: 11, rowsKept: 3 }, { pageFacts: 5_000, rowsKept: 30_000 }]) {
+    const verdict = await verifyModel({ log, pool, bounds }, never);
+    expect(verdict).toMatchObject({ kind: 'equal', differences: [] });
+    expect(verdict.unfolded).toBeGreaterThan(20);
+  }
+});
+
+test('the tables that were made live have the keys, indexes and columns of those before, by the same names', async () => {
+  await live(60);
+  const shape = async () => (await pool.query(
+    `select tablename as table, indexname as name, indexdef as definition from pg_indexes where schemaname = 'read_model'
+     union all select table_name, column_name, concat_ws(' ', ordinal_position, data_type, is_nullable, column_default) from information_schema.columns where table_schema = 'read_model'
+     union all select conrelid::regclass::text, conname, pg_get_constraintdef(oid) from pg_constraint where connamespace = 'read_model'::regnamespace and contype <> 'n'
+     union all select relname, relpersistence::text, '' from pg_class where relnamespace = 'read_model'::regnamespace order by 1, 2, 3`)).rows;
+  const before = await shape();
+  await switchModel({ log, pool }, never);
+  expect(await shape()).toEqual(before);
+  expect(before.length).toBeGreaterThan(90);
 });
 
 test('facts that could not be folded are counted: what they say is proved by nothing', async () => {

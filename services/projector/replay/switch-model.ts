@@ -1,5 +1,6 @@
 import type { Position } from '#schemas/brand.ts';
-import { createRebuild, inTransaction, LIVE, type RebuildDeps } from './rebuild.ts';
+import { inTransaction } from '#shared/postgres/in-transaction.ts';
+import { createRebuild, LIVE, type RebuildDeps } from './rebuild.ts';
 import { livePosition } from './verify-model.ts';
 
 const REPLACED = `${LIVE}_replaced`;
@@ -15,6 +16,7 @@ export async function switchModel(deps: RebuildDeps, signal: AbortSignal): Promi
   const rebuild = await createRebuild(deps, SCHEMA);
   try {
     await rebuild.foldTo(await livePosition(pool), signal);
+    await rebuild.buildIndexes();
     await rebuild.makeDurable();
     await inTransaction(pool, async (client) => {
       await client.query(`drop schema if exists ${REPLACED} cascade`);

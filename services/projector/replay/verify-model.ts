@@ -1,14 +1,9 @@
 import type { Pool } from 'pg';
 import { BEGINNING, type Position } from '#schemas/brand.ts';
-import type { EventLog } from '#shared/log/event-log.ts';
 import { atOneMoment, differencesIn, type Difference, type TableDigest } from './compare-models.ts';
-import { createRebuild, LIVE } from './rebuild.ts';
+import { createRebuild, LIVE, type RebuildDeps } from './rebuild.ts';
 
-export interface VerifyDeps {
-  readonly log: Pick<EventLog, 'subscribe'>;
-  readonly pool: Pool;
-  onFolded?(facts: number, position: Position): void;
-}
+export type VerifyDeps = RebuildDeps;
 
 export interface Verdict {
   /** Of both models. */

@@ -11,6 +11,12 @@ export type CodebaseRow = {
 export const codebases: View<CodebaseRow> = {
   table: 'codebases',
   key: ['codebase_id'],
+  columns: {
+    codebase_id: 'indexed text', source_id: 'indexed text', gitlab_project_id: 'bigint', path: 'text', followed: 'json', default_ref: 'text',
+    hook_state: 'text', hook_reason: 'text', hook_is_signed: 'boolean',
+    registered_at: 'text', began_at: 'text', last_hint_at: 'text', last_whole_hint_at: 'text', last_observed_at: 'text',
+    state: 'text', removed_at: 'text', revision: 'integer',
+  },
   keysOf: (fact) => ('codebaseId' in fact.data && !('projectId' in fact.data) ? [[fact.data.codebaseId]] : []),
 
   fold(before, fact) {
@@ -38,6 +44,7 @@ export const codebases: View<CodebaseRow> = {
       case 'ref.unfollowed':
       case 'source.registered':
       case 'source.changed':
+      case 'source.open-projects-decided':
       case 'source.removed':
       case 'project.created':
       case 'project.renamed':
@@ -46,6 +53,15 @@ export const codebases: View<CodebaseRow> = {
       case 'project.removed':
       case 'project.codebase-added':
       case 'project.codebase-removed':
+      case 'project.member-added':
+      case 'project.member-changed':
+      case 'project.member-removed':
+      case 'codebase.readers-observed':
+      case 'user.gitlab-bound':
+      case 'user.gitlab-unbound':
+      case 'bindings.recorded':
+      case 'project.reading-given':
+      case 'project.reading-taken':
       case 'delivery.ignored':
       case 'gitlab.hinted': return before;
       default: return fact satisfies never;

@@ -6,10 +6,16 @@ export type VersionRow = {
   object_format: string | null; sync_id: string; stored_at: string; observed_at: string; position: string;
 };
 
+const MOVE = {
+  codebase_id: 'indexed text', ref: 'indexed text', state: 'text', commit_time: 'text', tree_id: 'text',
+  object_format: 'text', sync_id: 'text', stored_at: 'text', observed_at: 'text',
+} as const;
+
 /** Where each ref points now. */
 export const refs: View<VersionRow> = {
   table: 'refs',
   key: ['codebase_id', 'ref'],
+  columns: { ...MOVE, commit_id: 'text', position: 'text' },
   keysOf: (fact) => (isMove(fact) ? [[fact.data.codebaseId, fact.data.ref]] : []),
   fold(before, fact) {
     if (fact.type === 'sync.skipped') return lookedAgain(before, fact);
@@ -21,6 +27,7 @@ export const refs: View<VersionRow> = {
 export const versions: View<VersionRow> = {
   table: 'versions',
   key: ['codebase_id', 'ref', 'position'],
+  columns: { ...MOVE, commit_id: 'indexed text', position: 'indexed text' },
   keysOf: (fact) => (isMove(fact) && fact.type !== 'sync.skipped' ? [[fact.data.codebaseId, fact.data.ref, fact.position]] : []),
   fold: (_before, fact) => (isMove(fact) && fact.type !== 'sync.skipped' ? moved(fact) : undefined),
 };

@@ -19,27 +19,43 @@ const isOfSync = (fact: Fact): fact is SyncFact => 'syncId' in fact.data;
 export const syncs: View<SyncRow> = {
   table: 'syncs',
   key: ['sync_id'],
-  keysOf: (fact) => [...(isOfSync(fact) ? [[fact.data.syncId]] : []), ...waitingFor(fact).map((row) => [row.sync_id])],
+  columns: {
+    sync_id: 'indexed text', codebase_id: 'indexed text', ref: 'text', cause_id: 'indexed text', correlation_id: 'text',
+    state: 'text', reason: 'text', detail: 'text', covered_by: 'text',
+    commit_id: 'text', tree_id: 'text', hint_reached: 'boolean', attempt: 'integer',
+    begun_at: 'indexed text', fetched_at: 'text', scanned_at: 'text', ended_at: 'text',
+    counts: 'json', bytes: 'bigint', objects_added: 'integer',
+  },
+  keysOf: (fact) => [...(isOfSync(fact) ? [[fact.data.syncId]] : []), ...awaitedRefs(fact).map((ref) => [awaitedSync(fact, ref)])],
   fold(before, fact, [sync]) {
     if (isOfSync(fact) && fact.data.syncId === sync) return step(before ?? { ...waiting(fact.data.codebaseId, fact.data.ref, fact), sync_id: fact.data.syncId, cause_id: fact.causationId }, fact);
-    return before ?? waitingFor(fact).find((row) => row.sync_id === sync);
+    if (before !== undefined || sync === undefined) return before;
+    const refs = awaitedRefs(fact);
+    // Ids follow by a hash, a sixth of all the time of a replay: of one ref none is needed to know which is meant.
+    const ref = refs.length === 1 ? refs[0] : refs.find((one) => awaitedSync(fact, one) === sync);
+    return ref === undefined ? undefined : { ...waiting((fact as Cause).data.codebaseId, ref, fact), sync_id: sync };
   },
 };
 
-function waitingFor(fact: Fact): SyncRow[] {
+type Cause = Fact<'sync.requested' | 'gap.detected' | 'sync.failed' | 'push.received'>;
+
+const awaitedSync = (fact: Fact, ref: RefName) => syncIdOf(fact.id, (fact as Cause).data.codebaseId, ref);
+
+/** Refs that will have a sync because of this fact. */
+function awaitedRefs(fact: Fact): RefName[] {
   switch (fact.type) {
-    case 'sync.requested': return fact.data.ref === null ? [] : [waiting(fact.data.codebaseId, fact.data.ref, fact)];
+    case 'sync.requested': return fact.data.ref === null ? [] : [fact.data.ref];
     // Of a failure the next attempt: a new sync that follows from it.
     case 'gap.detected':
-    case 'sync.failed': return [waiting(fact.data.codebaseId, fact.data.ref, fact)];
-    case 'push.received': return [...new Set(fact.data.refs.map((hint) => hint.ref as RefName))].map((ref) => waiting(fact.data.codebaseId, ref, fact));
+    case 'sync.failed': return [fact.data.ref];
+    case 'push.received': return [...new Set(fact.data.refs.map((hint) => hint.ref as RefName))];
     default: return [];
   }
 }
 
-function waiting(codebase: CodebaseId, ref: RefName, fact: Fact): SyncRow {
+function waiting(codebase: CodebaseId, ref: RefName, fact: Fact): Omit<SyncRow, 'sync_id'> {
   return {
-    sync_id: syncIdOf(fact.id, codebase, ref), codebase_id: codebase, ref, cause_id: fact.id, correlation_id: fact.correlationId,
+    codebase_id: codebase, ref, cause_id: fact.id, correlation_id: fact.correlationId,
     state: 'waiting', reason: null, detail: null, covered_by: null, commit_id: null, tree_id: null, hint_reached: null, attempt: null,
     begun_at: fact.time, fetched_at: null, scanned_at: null, ended_at: null, counts: null, bytes: null, objects_added: null,
   };

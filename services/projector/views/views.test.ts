@@ -4,8 +4,9 @@ import type { Fact } from '#schemas/events/facts.ts';
 import { History, idOf } from '../history.fixture.ts';
 import { codebases } from './codebases.ts';
 import { folded } from './folded.fixture.ts';
+import { gitlabPeople } from './gitlab-people.ts';
 import { refs, versions } from './refs.ts';
-import { projectCodebases, projects } from './projects.ts';
+import { projectCodebases, projectPeople, projects } from './projects.ts';
 import { sources } from './sources.ts';
 import { syncs } from './syncs.ts';
 
@@ -23,16 +24,30 @@ beforeEach(() => {
 describe('sources', () => {
   test('given source.registered, expect its row', () => {
     const { data: { sourceId } } = history.sourceRegistered();
-    expect(folded(sources, history.facts)).toEqual([{ source_id: sourceId, name: 'gitlab.example.com', base_url: 'https://gitlab.example.com', registered_at: History.at(1), state: 'active', revision: 0 }]);
+    expect(folded(sources, history.facts)).toEqual([{ source_id: sourceId, name: 'gitlab.example.com', base_url: 'https://gitlab.example.com', registered_at: History.at(1), state: 'active', revision: 0, open_projects_read_by: 'members' }]);
   });
 
   test('given source.changed and source.removed, expect the new name, and the state', () => {
     const { data: { sourceId } } = history.sourceRegistered();
     history.decided(`source-${sourceId}`, 'source.changed', { sourceId, name: 'other', changed: ['name'] });
     expect(folded(sources, history.facts)).toMatchObject([{ name: 'other', state: 'active', revision: 1 }]);
+    history.record(`source-${sourceId}` as never, 'source.open-projects-decided', { key: sourceId, data: { sourceId, readBy: 'signed-in', command: { id: 'c', digest: '0'.repeat(64) } } });
+    expect(folded(sources, history.facts)).toMatchObject([{ open_projects_read_by: 'signed-in', revision: 2 }]);
     history.decided(`source-${sourceId}`, 'source.removed', { sourceId });
-    expect(folded(sources, history.facts)).toMatchObject([{ name: 'other', state: 'removed', revision: 2 }]);
+    expect(folded(sources, history.facts)).toMatchObject([{ name: 'other', state: 'removed', revision: 3 }]);
   });
+});
+
+test('given somebody bound, bound to another and unbound, expect whom they are, and then nobody', () => {
+  const { sourceId } = app.data;
+  const now = () => folded(gitlabPeople, history.facts).map((row) => [row.source_id, row.user_id, row.gitlab_user_id]);
+  const [one, other] = [randomUUID(), randomUUID()];
+  history.bound(sourceId, one, 7);
+  history.bound(sourceId, one, 8);
+  expect(now()).toEqual([[sourceId, one, 8]]);
+  history.bound(sourceId, other, 7);
+  history.unbound(sourceId, one, 8);
+  expect(now()).toEqual(expect.arrayContaining([[sourceId, one, null], [sourceId, other, 7]]));
 });
 
 describe('codebases', () => {
@@ -125,15 +140,41 @@ describe('projects', () => {
     decide('project.codebase-added', { codebaseId: other });
     decide('project.codebase-removed', { codebaseId: one });
     expect(folded(projects, history.facts)).toMatchObject([{ name: 'b', state: 'active', revision: 4 }]);
-    expect(folded(projectCodebases, history.facts)).toEqual([{ project_id: projectId, codebase_id: one, is_member: false }, { project_id: projectId, codebase_id: other, is_member: true }]);
+    expect(folded(projectCodebases, history.facts)).toEqual([{ project_id: projectId, codebase_id: one, is_member: false, is_read: false }, { project_id: projectId, codebase_id: other, is_member: true, is_read: false }]);
+    decide('project.member-added', { userId: one, role: 'member' });
+    decide('project.member-added', { userId: other, role: 'admin' });
+    decide('project.member-changed', { userId: one, role: 'admin' });
+    decide('project.member-removed', { userId: other });
+    expect(folded(projectPeople, history.facts)).toEqual([{ project_id: projectId, user_id: one, role: 'admin', since: History.at(8) }, { project_id: projectId, user_id: other, role: null, since: History.at(9) }]);
+    // Whoever created it as a user is its admin; the engine's own token is nobody.
+    const [created] = history.facts.filter(({ type }) => type === 'project.created');
+    expect(created && projectPeople.keysOf(created)).toEqual([]);
+    const byUser = { ...created!, actor: { kind: 'user' as const, id: one } };
+    expect(projectPeople.keysOf(byUser)).toEqual([[projectId, one]]);
+    expect(projectPeople.fold(undefined, byUser, [projectId, one])).toEqual({ project_id: projectId, user_id: one, role: 'admin', since: History.at(1) });
     decide('project.archived');
     decide('project.removed');
-    expect(folded(projects, history.facts)).toMatchObject([{ state: 'removed', removed_at: History.at(7) }]);
+    expect(folded(projects, history.facts)).toMatchObject([{ state: 'removed', removed_at: History.at(11) }]);
     decide('project.restored');
-    expect(folded(projects, history.facts)).toMatchObject([{ state: 'active', removed_at: null, revision: 7 }]);
+    expect(folded(projects, history.facts)).toMatchObject([{ state: 'active', removed_at: null, revision: 11 }]);
     // Membership says nothing of the codebase itself.
     expect(folded(codebases, history.facts)).toHaveLength(1);
   });
+});
+
+test('the members of a project read a codebase of it from the fact on that says so, and no longer when it leaves, also when it comes back', () => {
+  const [projectId, codebaseId] = [randomUUID(), randomUUID()];
+  const own = new History();
+  const read = (type: Parameters<History['decided']>[1]) => {
+    own.decided(`project-${projectId}`, type, { projectId, codebaseId });
+    return folded(projectCodebases, own.facts).map((row) => [row.is_member, row.is_read])[0];
+  };
+  expect(read('project.codebase-added')).toEqual([true, false]);
+  expect(read('project.reading-given')).toEqual([true, true]);
+  expect(read('project.reading-taken')).toEqual([true, false]);
+  expect(read('project.reading-given')).toEqual([true, true]);
+  expect(read('project.codebase-removed')).toEqual([false, false]);
+  expect(read('project.codebase-added')).toEqual([true, false]);
 });
 
 describe('refs and versions', () => {

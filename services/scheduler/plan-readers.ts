@@ -1,0 +1,43 @@
+import { elapsedMs } from './plan-looks.ts';
+
+/** When GitLab is asked who reads a codebase: the whole rule, without a clock. */
+
+export interface ReadersAsked {
+  readonly id: string;
+  /** Null: GitLab never answered. */
+  readonly askedAt: number | null;
+  /** After failures: not before. */
+  readonly nextAt: number | null;
+  /** The newest word that they may have changed: of this very project, or of something that many projects are below. */
+  readonly hintedAt: number | null;
+  readonly isOwnHint: boolean;
+  readonly requests: number;
+}
+
+/** Who is out of a project and no webhook told: as long as five minutes they still read, where the budget allows it. */
+export const READERS_EVERY_MS = 300_000;
+/** A look comes at four fifths of the time, so that its place in the queue fits into the rest. */
+const CADENCE = 0.8;
+/** Nothing is put off further than this: a time that lies beyond was set by another clock. */
+export const PUT_OFF_MS_MAX = 900_000;
+
+/** Who is due: who was never asked about and who was hinted at, their own hints first; then by how long ago it was. */
+export function dueReaders<T extends ReadersAsked>(asked: readonly T[], now: number): T[] {
+  const due = asked.filter(({ nextAt }) => nextAt === null || nextAt <= now || nextAt > now + PUT_OFF_MS_MAX)
+    .map((one) => ({ one, rank: rankOf(one), agoMs: one.askedAt === null ? Infinity : elapsedMs(one.askedAt, now) }))
+    .filter(({ rank, agoMs }) => rank < 2 || agoMs >= READERS_EVERY_MS * CADENCE);
+  return due.sort((a, b) => a.rank - b.rank || (a.agoMs === b.agoMs ? 0 : b.agoMs - a.agoMs) || (a.one.id < b.one.id ? -1 : 1)).map(({ one }) => one);
+}
+
+/** What GitLab said at the moment of a hint, or after it, is new enough. */
+function rankOf({ askedAt, hintedAt, isOwnHint }: ReadersAsked): number {
+  const isHinted = hintedAt !== null && (askedAt === null || hintedAt >= askedAt);
+  if (isHinted && isOwnHint) return 0;
+  return askedAt === null || isHinted ? 1 : 2;
+}
+
+/** How soon a change is learnt that nothing told of, within the budget: all of them asked about, one after the other. */
+export function readersBoundMs(asked: readonly Pick<ReadersAsked, 'requests'>[], requestsPerMinute: number): number {
+  const requests = asked.reduce((sum, one) => sum + one.requests, 0);
+  return Math.max(READERS_EVERY_MS, READERS_EVERY_MS * CADENCE + (requests / requestsPerMinute) * 60_000);
+}

@@ -1,0 +1,4 @@
+import { burst } from './burst.drill.ts';
+import { testShortForm } from './short-form.ts';
+
+testShortForm(burst);

@@ -1,0 +1,4 @@
+import { gitlabTroubles } from './gitlab-troubles.drill.ts';
+import { testShortForm } from './short-form.ts';
+
+testShortForm(gitlabTroubles);

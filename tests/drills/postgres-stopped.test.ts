@@ -1,0 +1,4 @@
+import { postgresStopped } from './postgres-stopped.drill.ts';
+import { testShortForm } from './short-form.ts';
+
+testShortForm(postgresStopped);

@@ -1,0 +1,4 @@
+import { stateReadOnly } from './state-read-only.drill.ts';
+import { testShortForm } from './short-form.ts';
+
+testShortForm(stateReadOnly);

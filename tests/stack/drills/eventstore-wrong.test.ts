@@ -1,0 +1,4 @@
+import { testShortForm } from '../../drills/short-form.ts';
+import { eventstoreWrong } from './eventstore-wrong.drill.ts';
+
+testShortForm(eventstoreWrong);

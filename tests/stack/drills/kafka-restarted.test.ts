@@ -1,0 +1,4 @@
+import { testShortForm } from '../../drills/short-form.ts';
+import { kafkaRestarted } from './kafka-restarted.drill.ts';
+
+testShortForm(kafkaRestarted);

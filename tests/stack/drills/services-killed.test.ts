@@ -1,0 +1,4 @@
+import { testShortForm } from '../../drills/short-form.ts';
+import { servicesKilled } from './services-killed.drill.ts';
+
+testShortForm(servicesKilled);

@@ -1,0 +1,4 @@
+import { testShortForm } from '../../drills/short-form.ts';
+import { twoRelays } from './two-relays.drill.ts';
+
+testShortForm(twoRelays);

@@ -1,0 +1,4 @@
+import { testShortForm } from '../../drills/short-form.ts';
+import { workersStopped } from './workers-stopped.drill.ts';
+
+testShortForm(workersStopped);
