@@ -15,6 +15,7 @@ export default {
   // One real Postgres for the whole run; every test file asks for databases of its own (tests/harness/postgres.ts).
   globalSetup: '<rootDir>/tests/harness/global-setup.ts',
   globalTeardown: '<rootDir>/tests/harness/global-teardown.ts',
+  ...(process.env['SEED'] ? { setupFiles: ['<rootDir>/tests/harness/seed.ts'] } : {}),
   testTimeout: 120_000,
   // Most of the time a test of the whole waits for processes of its own: on two cores a third worker takes a quarter of the run away.
   maxWorkers: availableParallelism() + 1,

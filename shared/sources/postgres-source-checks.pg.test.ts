@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import type { SourceCheck } from '#schemas/api/sources.ts';
 import type { SourceId } from '#schemas/brand.ts';
 import { migrate } from '#shared/postgres/migrate.ts';
 import { migrationsDirectory } from '#shared/postgres/migrations-directory.ts';
+import { createPool } from '#shared/postgres/pool.ts';
 import { freshDatabase } from '#tests/harness/postgres.ts';
 import { createPostgresSourceChecks } from './postgres-source-checks.ts';
 import type { SourceChecks } from './source-checks.ts';
@@ -14,7 +15,7 @@ let checks: SourceChecks;
 beforeAll(async () => {
   database = await freshDatabase();
   await migrate({ url: database.url, owners: [{ name: 'ingress', directory: migrationsDirectory(new URL('../../services/ingress/owner', import.meta.url).href) }] });
-  pool = new Pool({ connectionString: database.url });
+  pool = createPool(database.url, { connectionsMax: 10, applicationName: 'test' });
   checks = createPostgresSourceChecks({ pool });
 });
 afterAll(async () => { await pool.end(); await database.drop(); });

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import type { SourceId } from '#schemas/brand.ts';
 import { migrate } from '#shared/postgres/migrate.ts';
 import { migrationsDirectory } from '#shared/postgres/migrations-directory.ts';
+import { createPool } from '#shared/postgres/pool.ts';
 import { createMemorySecretVault } from '#shared/secrets/memory-secret-vault.ts';
 import { freshDatabase } from '#tests/harness/postgres.ts';
 import { createPostgresSourceRegistry } from './postgres-source-registry.ts';
@@ -12,7 +13,7 @@ let pool: Pool;
 beforeAll(async () => {
   database = await freshDatabase();
   await migrate({ url: database.url, owners: [{ name: 'ingress', directory: migrationsDirectory(new URL('../../services/ingress/owner', import.meta.url).href) }] });
-  pool = new Pool({ connectionString: database.url });
+  pool = createPool(database.url, { connectionsMax: 10, applicationName: 'test' });
 });
 afterAll(async () => { await pool.end(); await database.drop(); });
 

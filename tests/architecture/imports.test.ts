@@ -97,6 +97,12 @@ test('a package is imported only where it belongs', () => {
   expect(offences.map(said)).toEqual([]);
 });
 
+// Of connections that break while nobody waits on them a bare pool makes an error that ends the process: also a test's, when its database is dropped.
+test('only shared/postgres/pool.ts makes a pool of Postgres connections', () => {
+  const bare = /\bnew pg\.Pool\(|^import \{[^}]*\bPool\b[^}]*\} from 'pg'/m;
+  expect(files.filter((file) => bare.test(read(file)))).toEqual(['shared/postgres/pool.ts']);
+});
+
 test('no process is spawned outside of adapters, main.ts, what starts the workers, the simulator, the stack and the demo', () => {
   const allowed = new Set<Layer>(['adapter', 'simulator', 'stack', 'demo', 'bench', 'tests']);
   expect(imports.filter(({ file, specifier }) => /^(?:node:)?child_process$/.test(specifier) && !['services/main.ts', 'services/worker-process.ts'].includes(file) && !allowed.has(layerOf(file))).map(said)).toEqual([]);
