@@ -186,12 +186,13 @@ test('a signature is accepted among others, in any order', async () => {
   expect(status).toBe(202);
 });
 
-test('what nothing fits is looked up anew: a changed secret is good within a second or two, not when the old ones are forgotten', async () => {
+test('what nothing fits is looked up anew: a changed secret is good soon, and the old ones need not be forgotten first', async () => {
   await world.deliver('{"object_kind":"push"}');
   world.change(['the new one', TOKEN]);
-  const begun = performance.now();
-  while ((await world.deliver('{"object_kind":"push"}', { 'x-gitlab-token': 'the new one' })).status !== 202) await sleep(50);
-  expect(performance.now() - begun).toBeLessThan(4_000);
+  let refused = 0;
+  for (; (await world.deliver('{"object_kind":"push"}', { 'x-gitlab-token': 'the new one' })).status !== 202; refused += 1) await sleep(50);
+  // Every look after the first second is fresh; kept for ten seconds they would be some two hundred.
+  expect(refused).toBeLessThan(100);
   world.change([TOKEN]);
 }, 20_000);
 
