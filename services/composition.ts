@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Pool } from 'pg';
 import type { CodebaseId } from '#schemas/brand.ts';
@@ -39,6 +39,7 @@ import { createTokenAccess, identify, loadOrCreateToken } from '#shared/runtime/
 import { type HttpDoor } from '#shared/runtime/http-door.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { limitRequests } from '#shared/runtime/limit-requests.ts';
+import { makeFolder } from '#shared/runtime/make-folder.ts';
 import { createMemoryRequestCounts } from '#shared/runtime/memory-request-counts.ts';
 import type { Metrics } from '#shared/runtime/metrics.ts';
 import { createPositionSignal } from '#shared/runtime/position-signal.ts';
@@ -210,7 +211,7 @@ async function wire({ settings, logger, pools, token, in_, door, metrics, waits,
       },
       fetcher: async () => {
         // What a killed fetcher was packing is of no use to anybody; what a living one is, stays.
-        await mkdir(in_('work'), { recursive: true });
+        await makeFolder(in_('work'));
         await sweepParts(in_('work'));
         const workDirectory = path.join(in_('work'), partName());
         const fetcher = await startFetcher({ log, bus, query, sources, openGitLab, transport, index, reader, blobs, workDirectory, logger, now, sleep }, { concurrency: CONCURRENCY.fetcher, concurrencyOfSource: CONCURRENCY.fetcherOfSource });

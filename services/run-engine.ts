@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { mustBeDeclared } from '#shared/access/policy.ts';
 import { createHttpDoor, type HttpDoor } from '#shared/runtime/http-door.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { makeFolder } from '#shared/runtime/make-folder.ts';
 import { createMetrics } from '#shared/runtime/metrics.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import type { Settings } from '#shared/runtime/settings.ts';
@@ -39,7 +39,7 @@ export interface RunOptions {
 export async function runEngine(options: RunOptions): Promise<RunningEngine> {
   const { settings, logger, tracing, sleep } = options;
   const { names = servicesOf(settings) } = options;
-  mkdirSync(settings.stateDir, { recursive: true });
+  await makeFolder(settings.stateDir);
   const givingUp = new AbortController();
   const signal = AbortSignal.any([options.signal, givingUp.signal]);
   const waits = createStartWaits({ logger, signal, sleep });

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { access, mkdir, open, readdir, rename, rm, stat, unlink, writeFile, type FileHandle } from 'node:fs/promises';
+import { access, open, readdir, rename, rm, stat, unlink, writeFile, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable, addAbortSignal } from 'node:stream';
+import { makeFolder } from '#shared/runtime/make-folder.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { checkBlobName, checkBlobPrefix, checkByteRange } from './blob-name.ts';
 import type { BlobName, BlobStore, ByteRange } from './blob-store.ts';
@@ -24,7 +25,7 @@ const FAN_OUT_FOLDER = /^[0-9a-f]{2}$/;
 export async function createDiskBlobStore({ directory }: { directory: string }): Promise<BlobStore> {
   const parts = join(directory, 'parts');
   await trouble(directory, async () => {
-    await mkdir(parts, { recursive: true });
+    await makeFolder(parts);
     await writeFile(join(directory, MARK), 'Blobs of the context engine, format 1.\n');
     await syncFolder(directory);
     await sweepParts(parts);
@@ -50,7 +51,7 @@ async function put({ directory, parts, name }: Target & { parts: string }, conte
     await writePart(part, pieces);
     const path = pathOf({ directory, name });
     await trouble(path, async () => {
-      const created = await mkdir(dirname(path), { recursive: true });
+      const created = await makeFolder(dirname(path));
       if (created !== undefined) await syncFolder(directory);
       await rename(part, path);
       await syncFolder(dirname(path));

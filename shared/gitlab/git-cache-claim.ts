@@ -1,6 +1,7 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Unavailable } from '#shared/runtime/unavailable.ts';
+import { makeFolder } from '#shared/runtime/make-folder.ts';
+import { diskFault } from './git-cache.ts';
 
 /**
  * The folder of a codebase's cache as this process has it; what another process had becomes ours, by renaming it. A process that
@@ -10,14 +11,14 @@ import { Unavailable } from '#shared/runtime/unavailable.ts';
 export async function claimCache(folder: string, owner: string): Promise<string> {
   const own = join(folder, owner);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const names = await readdir(folder);
     const others = names.filter((name) => name !== owner);
     const taken = names.includes(owner) ? undefined : others.shift();
     if (taken !== undefined) await rename(join(folder, taken), own);
     await Promise.all(others.map((name) => rm(join(folder, name), { recursive: true, force: true, maxRetries: 5 })));
   } catch (cause) {
-    throw new Unavailable('git cache', `the cache ${folder} cannot be claimed: ${(cause as Error).message}`, { cause });
+    throw diskFault(cause);
   }
   return own;
 }

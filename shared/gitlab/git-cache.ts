@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { objectId, type GitObjectFormat, type ObjectId } from '#schemas/brand.ts';
 import { asFileTrouble } from '#shared/blobs/file-trouble.ts';
+import { makeFolder } from '#shared/runtime/make-folder.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { runGit, type GitProgram } from './git-command.ts';
 
@@ -91,7 +92,7 @@ export async function openGitCache(program: GitProgram, folder: string, format: 
     async begin(holds, signal) {
       state = undefined;
       await onDisk(async () => {
-        await mkdir(folder, { recursive: true });
+        await makeFolder(folder);
         await empty(folder);
       });
       const name = `git-${randomUUID()}`;
@@ -205,7 +206,8 @@ async function onDisk<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function diskFault(cause: unknown): Unavailable {
+/** For those who wait: what the disk said, and what mends it. */
+export function diskFault(cause: unknown): Unavailable {
   const trouble = asFileTrouble('git cache', (cause as NodeJS.ErrnoException).path ?? 'a file', cause);
   return trouble instanceof Unavailable ? trouble : new Unavailable('git cache', `the disk refuses: ${(cause as Error).message}; is there space, and may we write there?`, { cause });
 }

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
@@ -7,6 +7,7 @@ import { createDeflateRaw, deflateRaw, type ZlibOptions } from 'node:zlib';
 import type { ObjectId, PackId } from '#schemas/brand.ts';
 import { asFileTrouble } from '#shared/blobs/file-trouble.ts';
 import { OBJECT_IN_MEMORY_BYTES_MAX } from '#shared/gitlab/git-transport.ts';
+import { makeFolder } from '#shared/runtime/make-folder.ts';
 import type { ObjectKind } from './object-index.ts';
 import { BLOCK_BYTES_MAX, PACK_HEADER, PACK_OBJECTS_MAX, TRAILER_BYTES, encodeBlock, encodeTrailer } from './pack-format.ts';
 
@@ -204,7 +205,7 @@ class OpenPack {
 
   static async begin(directory: string, path: string): Promise<OpenPack> {
     const file = await onDisk(directory, async () => {
-      await mkdir(directory, { recursive: true });
+      await makeFolder(directory);
       return open(path, 'wx', 0o640);
     });
     const pack = new OpenPack(path, file);

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmod, link, lstat, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { makeFolder } from '#shared/runtime/make-folder.ts';
 import { canEnter, chooseServerAccount, ownerOfData, type ServerAccount } from './embedded-account.ts';
 import { EmbeddedPostgresError, explainFileError, OWN_DATABASE_HINT } from './embedded-error.ts';
 
@@ -21,7 +22,7 @@ export const dataOf = (home: string): string => join(home, 'cluster', 'data');
 export async function chooseServerHome(stateDir: string, elsewhere: readonly string[] = ELSEWHERE): Promise<ServerHome> {
   const tried = `prepare the state folder ${stateDir}`;
   try {
-    await mkdir(stateDir, { recursive: true });
+    await makeFolder(stateDir);
     const state = await realpath(stateDir);
     const inside = join(state, 'postgres');
     await makeOpenFolder(inside);

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
+import { link, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asFileTrouble, isMissingFile } from '#shared/blobs/file-trouble.ts';
+import { makeFolder } from '#shared/runtime/make-folder.ts';
 import { KEY_BYTES, keyIdOf } from './secret-cipher.ts';
 import { SecretUnreadable } from './secret-unreadable.ts';
 
@@ -59,7 +60,7 @@ async function createKey(directory: string, path: string): Promise<Buffer> {
   const key = randomBytes(KEY_BYTES);
   const part = `${path}.${randomBytes(8).toString('hex')}`;
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeFolder(directory, { mode: 0o700 });
     await writeSynced(part, `${key.toString('hex')}\n`);
     await link(part, path);
     const folder = await open(directory, 'r');

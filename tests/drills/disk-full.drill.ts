@@ -6,6 +6,7 @@ import { deliveriesSince, expectAllTaken, keepPushing, watchDoors } from './door
 import type { Drill, DrillRun } from './drill.ts';
 import { followFleet } from './fleet.ts';
 import { askForAll, expectAllHeld } from './held.ts';
+import { untilKeyWaits } from './reasons.ts';
 import { processesOf, signal } from './server-processes.ts';
 import { mountSmallDisk, whyNoSmallDisk, type SmallDisk } from './small-disk.ts';
 
@@ -52,10 +53,7 @@ async function fillBeside(system: System, disk: SmallDisk, { chance, isShort, no
   await disk.fill();
   const full = new Date();
   note('the disk beside Postgres is full');
-  await until('a key waits and says why', async () => {
-    await disk.fill();
-    return /"reason":"[^"]*(the disk is full|full or read-only|No space left)/.test(system.log());
-  });
+  await untilKeyWaits(system, /the disk is full|full or read-only|No space left/, { meanwhile: () => disk.fill() });
   await until('deliveries are taken meanwhile', async () => (await deliveriesSince(system, full)).filter(({ status }) => /^2/.test(status)).length >= TAKEN_WHILE_FULL);
   if (!isShort) await sleep(FULL_MS);
   await disk.free();

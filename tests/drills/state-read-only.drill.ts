@@ -5,6 +5,7 @@ import { deliveriesSince, keepPushing, watchDoors } from './doors.ts';
 import type { Drill, DrillRun } from './drill.ts';
 import { followFleet } from './fleet.ts';
 import { askForAll, expectAllHeld } from './held.ts';
+import { untilKeyWaits } from './reasons.ts';
 import { startOwnPostgres, type OwnPostgres } from './server-processes.ts';
 import { mountSmallDisk, whyNoSmallDisk, type SmallDisk } from './small-disk.ts';
 
@@ -40,7 +41,7 @@ async function underPushes(disk: SmallDisk, { chance, isShort, note }: DrillRun)
     await disk.makeReadOnly();
     const turned = new Date();
     note('the state folder is read-only');
-    await until('a key waits and says why', () => /"reason":"[^"]*(read-only|Read-only)/.test(system.log()));
+    await untilKeyWaits(system, /read-only/i);
     // Not every one: what the log does not take within its 1.5 s, on a loaded machine, has no spool to go to.
     await until('a delivery is taken, for the log takes it', async () => (await deliveriesSince(system, turned)).some(({ status }) => /^2/.test(status)));
     assert.deepEqual((await deliveriesSince(system, began)).filter(({ status }) => !/^(2|503)/.test(status)), [], 'a delivery was answered otherwise than 2xx or 503');
