@@ -6,7 +6,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { quantile, shownTimes } from './figures.ts';
 import type { Measure } from './main.ts';
-import { atRate, deliver, get, WEBHOOK_TOKEN } from './requests.ts';
+import { atRate, deliver, get, SIGNING_TOKEN } from './requests.ts';
 import { seedProject } from './repositories.ts';
 import { ask, inWorld, registerSource, untilHead, type World } from './world.ts';
 
@@ -22,7 +22,7 @@ const READS_A_SECOND = 20;
 /** How soon a delivery is answered, durable, and a file of another codebase read: idle, and while a first sync runs. */
 export function benchAcks(): Promise<Measure[]> {
   return inWorld(async (world) => {
-    const source = await registerSource(world, { webhookToken: WEBHOOK_TOKEN });
+    const source = await registerSource(world, { signingToken: SIGNING_TOKEN });
     const small = await seedProject(world, { name: 'small', files: 1_000, changes: 0 });
     const { id } = await ask<{ id: string }>(world, 'POST', '/v1/codebases', { sourceId: source, gitlabProject: small.project });
     await untilHead(world, id, small.commits[0] ?? '');

@@ -5,7 +5,7 @@ import { quantile, shownTimes } from './figures.ts';
 import type { Measure } from './main.ts';
 import { memoryKiB } from './processes.ts';
 import { seedProject } from './repositories.ts';
-import { atRate, deliver, post, WEBHOOK_TOKEN } from './requests.ts';
+import { atRate, deliver, post, SIGNING_TOKEN } from './requests.ts';
 import { inWorld, registerSource } from './world.ts';
 
 const GUESSES = 1_000;
@@ -20,7 +20,7 @@ const WARM_MS = 3_000;
  */
 export function benchGuesses(): Promise<Measure[]> {
   return inWorld(async (world) => {
-    const source = await registerSource(world, { webhookToken: WEBHOOK_TOKEN });
+    const source = await registerSource(world, { signingToken: SIGNING_TOKEN });
     const { project, commits } = await seedProject(world, { name: 'small', files: 10, changes: 0 });
     const agent = new Agent({ keepAlive: true, maxSockets: 256 });
     const push = () => deliver(agent, { url: `${world.url}/webhooks/gitlab/${source}`, project, head: commits[0] ?? '' });

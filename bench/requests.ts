@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { request, type Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -21,7 +21,8 @@ export async function atRate(step: () => Promise<void>, { perSecond: rate, while
 }
 
 /** Of the source that a bench registers. */
-export const WEBHOOK_TOKEN = 'a-webhook-token-of-the-bench';
+export const SIGNING_TOKEN = `whsec_${randomBytes(32).toString('base64')}`;
+const SIGNING_KEY = Buffer.from(SIGNING_TOKEN.slice('whsec_'.length), 'base64');
 
 export interface Delivery { readonly url: string; readonly project: number; readonly head: string }
 
@@ -29,7 +30,9 @@ export interface Delivery { readonly url: string; readonly project: number; read
 export async function deliver(agent: Agent, { url, project, head }: Delivery): Promise<void> {
   const commits = Array.from({ length: 3 }, (_, n) => ({ id: head, message: `A change like others ${n}`, timestamp: '2026-01-01T00:00:00Z', url: 'https://gitlab.example.com/root/small/-/commit/1', author: { name: 'Ann', email: 'ann@example.com' }, added: ['a/b/c'], modified: ['d'], removed: [] }));
   const body = { object_kind: 'push', event_name: 'push', ref: 'refs/heads/main', before: '1'.repeat(40), after: head, checkout_sha: head, user_id: 1, project_id: project, commits, total_commits_count: 3, repository: { name: 'small' }, padding: 'x'.repeat(1_500) };
-  mustBeGood(url, await post(agent, url, { body, headers: { 'x-gitlab-token': WEBHOOK_TOKEN, 'x-gitlab-event': 'Push Hook', 'idempotency-key': randomUUID() } }));
+  const [id, timestamp] = [randomUUID(), String(Math.floor(Date.now() / 1_000))];
+  const signature = createHmac('sha256', SIGNING_KEY).update(`${id}.${timestamp}.${JSON.stringify(body)}`).digest('base64');
+  mustBeGood(url, await post(agent, url, { body, headers: { 'x-gitlab-event': 'Push Hook', 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': `v1,${signature}` } }));
 }
 
 export async function get(agent: Agent, url: string, token: string): Promise<void> {

@@ -102,6 +102,6 @@ export async function admin<T>({ gitlab }: World, method: string, where: string,
 }
 
 /** Registers the simulated GitLab. */
-export async function registerSource(world: World, more: { readonly webhookToken?: string } = {}): Promise<string> {
+export async function registerSource(world: World, more: { readonly signingToken?: string } = {}): Promise<string> {
   return (await ask<{ id: string }>(world, 'POST', '/v1/sources', { baseUrl: world.gitlab.url, token: world.gitlab.token, ...more })).id;
 }

@@ -11,7 +11,7 @@ export const hookInstalled = defineFact({
     codebaseId,
     sourceId,
     gitlabHookId: z.int(),
-    /** `repaired`: it had gone, was disabled by GitLab, or pointed elsewhere. */
+    /** `adopted`: taken as it stood. `repaired`: it had gone, was disabled by GitLab, pointed elsewhere, or lacked its signing token. */
     how: z.enum(['created', 'adopted', 'repaired']),
     /** GitLab said `signing_token_present`: deliveries carry a signature. */
     isSigned: z.boolean(),

@@ -3,10 +3,12 @@ import type { Fact, NewFact } from '#schemas/events/facts.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { withDeadline } from '#shared/runtime/deadline.ts';
+import { newFact } from '#shared/runtime/new-fact.ts';
 import type { Tracing } from '#shared/runtime/tracing.ts';
 import { tookStep } from '#shared/runtime/trail.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import type { Deliveries, DeliveryRow } from './deliveries.ts';
+import type { KnownCodebases } from './known-codebases.ts';
 import type { Spool } from './spool.ts';
 
 /** Something that came through the door and must not be lost: one fact at the beginning of a stream of its own. */
@@ -15,6 +17,8 @@ export interface Arrival {
   readonly fact: NewFact<'push.received' | 'delivery.ignored' | 'gitlab.hinted' | 'sync.requested'>;
   /** The raw body that goes with a delivery; null for commands. */
   readonly delivery: DeliveryRow | null;
+  /** A push that is not signed, of which nobody could know whether it must be. */
+  readonly isDoubted?: true;
 }
 
 /** As it lies in the spool: JSON, so the body in base64. */
@@ -40,12 +44,13 @@ export interface AcceptanceDeps {
   readonly log: Pick<EventLog, 'append' | 'readStream'>;
   readonly deliveries: Deliveries;
   readonly spool: Spool<SpooledArrival>;
+  readonly codebases: Pick<KnownCodebases, 'afresh'>;
   readonly tracing: Pick<Tracing, 'traceparent'>;
   readonly logger: Logger;
 }
 
 /** Invariant I1: what is answered 2xx is in the log, or in an fsynced spool that drains into it in order. */
-export function createAcceptance({ log, deliveries, spool, tracing, logger }: AcceptanceDeps) {
+export function createAcceptance({ log, deliveries, spool, codebases, tracing, logger }: AcceptanceDeps) {
   return { accept, recordSpooled };
 
   async function accept(arrival: Arrival): Promise<Accepted> {
@@ -67,14 +72,28 @@ export function createAcceptance({ log, deliveries, spool, tracing, logger }: Ac
       await deliveries.write(arrival.delivery);
       tookStep(logger, 'written', { correlation, type });
     }
-    const outcome = await log.append(arrival.stream, 'noStream', [arrival.fact]);
+    const fact = arrival.isDoubted === true ? await undoubted(arrival.fact) : arrival.fact;
+    const outcome = await log.append(arrival.stream, 'noStream', [fact]);
     if (outcome.kind === 'appended') {
-      tookStep(logger, 'appended', { correlation, type, position: outcome.position });
-      return { kind: 'recorded', fact: arrival.fact };
+      tookStep(logger, 'appended', { correlation, type: fact.type, position: outcome.position });
+      return { kind: 'recorded', fact };
     }
     const [first] = await log.readStream(arrival.stream, { limit: 1 });
     if (first === undefined) throw new Unavailable('event log', `refused to begin ${arrival.stream} and then showed it empty`);
     return { kind: 'duplicate', recorded: first as Fact };
+  }
+
+  /** It was answered 2xx, so it is written down; but of a webhook that signs it asks for nothing. @throws Unavailable */
+  async function undoubted(fact: Arrival['fact']): Promise<Arrival['fact']> {
+    if (fact.type !== 'push.received') return fact;
+    const { id, actor, correlationId, causationId, time, traceparent } = fact;
+    const { deliveryId, sourceId, body, codebaseId, gitlabProjectId } = fact.data;
+    const { isSigned } = await codebases.afresh(codebaseId);
+    if (isSigned === undefined) throw new Unavailable('event log', `does not say whether the webhook of codebase ${codebaseId} signs`);
+    if (!isSigned) return fact;
+    const data = { deliveryId, sourceId, body, reason: `not signed, and the webhook of GitLab project ${gitlabProjectId} signs what it sends` };
+    const ignored = newFact({ id, type: 'delivery.ignored', key: sourceId, actor, correlationId, causationId, time: new Date(time), data });
+    return traceparent === undefined ? ignored : { ...ignored, traceparent };
   }
 
   async function toSpool(arrival: Arrival): Promise<Accepted> {

@@ -41,11 +41,13 @@ export async function receiveDelivery(deps: ReceiveDeps, request: Request, respo
     deps.metrics.deliveries.inc({ outcome: 'refused' });
     throw new Problem(401, 'not-authentic', 'This delivery is not signed, or carries no secret, that belongs to this address. Compare the webhook\'s URL and secret in GitLab with those of the source.');
   }
+  const meaning = translateDelivery(body);
+  const isDoubted = !verdict.isSigned && (await mustBeSigned(deps, source.data, meaning));
   const key = deliveryKey(request.headers, verdict.isSigned);
   const deliveryId = deliveryIdOf(source.data, key);
   // A stranger's request begins no trace, and goes on from none.
   const accepted = await deps.tracing.inSpan({ name: 'webhook delivery', traceparent: headerOf(request.headers, 'traceparent'), attributes: { 'tekai.source': source.data, 'tekai.delivery': deliveryId } }, async (note) => {
-    const arrival = await arrivalOf(deps, { source: source.data, key, deliveryId, body, headers: request.headers });
+    const arrival = await arrivalOf(deps, { source: source.data, key, deliveryId, body, headers: request.headers, meaning, isDoubted });
     note({ 'tekai.fact.id': arrival.fact.id, 'tekai.fact.type': arrival.fact.type, 'tekai.key': arrival.fact.key });
     const outcome = await deps.acceptance.accept(arrival);
     note({ 'tekai.outcome': outcome.kind });
@@ -54,6 +56,22 @@ export async function receiveDelivery(deps: ReceiveDeps, request: Request, respo
   deps.metrics.deliveries.inc({ outcome: accepted.kind });
   if (accepted.kind === 'full') throw new Problem(503, 'spool-full', 'The log is away and the spool is full; nothing was taken.', { retryAfterS: accepted.retryAfterS });
   response.status(accepted.kind === 'duplicate' ? 200 : 202).json({ deliveryId, duplicate: accepted.kind === 'duplicate' });
+}
+
+/**
+ * A push by the secret token alone, of a project whose webhook signs, is refused: the token goes along with every delivery, so who has
+ * read one could speak for the project. True: while the log is away nobody can know; it is taken, and decided when it is written down.
+ * What the body says is used for nothing but to refuse. @throws Problem 401
+ */
+async function mustBeSigned({ codebases, metrics }: ReceiveDeps, source: SourceId, meaning: Meaning): Promise<boolean> {
+  if (meaning.kind !== 'push') return false;
+  const codebase = codebaseIdOf(source, meaning.project);
+  let { isSigned } = await codebases.of(codebase);
+  // It may have been made anew without a signing token a moment ago.
+  if (isSigned === true) ({ isSigned } = await codebases.afresh(codebase));
+  if (isSigned !== true) return isSigned === undefined;
+  metrics.deliveries.inc({ outcome: 'refused' });
+  throw new Problem(401, 'not-signed', `The webhook of GitLab project ${meaning.project} signs what it sends, and this is not signed. If it comes from another webhook, set the source's signing token in that, or let it send no pushes of this project.`);
 }
 
 /** With neither header every arrival is its own delivery: a hint taken twice costs one skipped sync, one dropped is a lost push. */
@@ -67,24 +85,25 @@ function headerOf(headers: Headers, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-interface Received { source: SourceId; key: string; deliveryId: string; body: Buffer; headers: Headers }
+interface Received { source: SourceId; key: string; deliveryId: string; body: Buffer; headers: Headers; meaning: Meaning; isDoubted: boolean }
 
 async function arrivalOf(deps: ReceiveDeps, received: Received): Promise<Arrival> {
   const { source, deliveryId, body } = received;
-  const meaning = await withoutStrangers(deps, source, translateDelivery(body));
+  const meaning = await withoutStrangers(deps, source, received.meaning);
   const common = { deliveryId, sourceId: source, body: { bytes: body.length, sha256: createHash('sha256').update(body).digest('hex') } };
   const parts = { actor: { kind: 'gitlab', id: source } as const, correlationId: deliveryId, causationId: null, time: deps.now() };
   return {
     stream: deliveryStream(source, received.key),
     fact: factOf(meaning, source, common, parts),
     delivery: { deliveryId, sourceId: source, receivedAt: parts.time.toISOString(), headers: keptOf(received.headers), body },
+    ...(received.isDoubted ? { isDoubted: true } : {}),
   };
 }
 
 /** A push to a project that nobody registered asks for no work. */
 async function withoutStrangers(deps: ReceiveDeps, source: SourceId, meaning: Meaning): Promise<Meaning> {
   if (meaning.kind !== 'push') return meaning;
-  switch (await deps.codebases.standing(codebaseIdOf(source, meaning.project))) {
+  switch ((await deps.codebases.of(codebaseIdOf(source, meaning.project))).standing) {
     case 'unregistered': return { kind: 'ignored', reason: `GitLab project ${meaning.project} is not registered as a codebase` };
     case 'removed': return { kind: 'ignored', reason: `the codebase of GitLab project ${meaning.project} was removed; restoring it looks at every followed ref` };
     case 'deleted': return { kind: 'ignored', reason: `the codebase of GitLab project ${meaning.project} was deleted` };

@@ -23,7 +23,7 @@ export interface RequestedSync { readonly cause: FactId; readonly sync: SyncId |
 
 /** A look at GitLab is wanted now. Durable once it returns, also while the log is away. @throws Problem */
 export async function onRequestSync(deps: RequestSyncDeps, codebaseId: CodebaseId, body: RequestSync & CommandContext): Promise<RequestedSync> {
-  const standing = await deps.codebases.standing(codebaseId);
+  const { standing } = await deps.codebases.of(codebaseId);
   if (standing === 'unregistered' || standing === 'removed' || standing === 'deleted') throw noCodebase(codebaseId, standing);
   if (standing === 'archived') throw new Problem(409, 'codebase-archived', `Codebase ${codebaseId} is archived: it is read, and not synced. POST /v1/codebases/${codebaseId}/restore has it synced again.`);
   const { actor, key } = body;

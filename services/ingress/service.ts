@@ -64,8 +64,8 @@ export async function start(deps: IngressDeps, config: IngressConfig): Promise<R
   const stopping = new AbortController();
   const deliveries = createDeliveries(deps.query);
   const spool = await openSpool<SpooledArrival>({ directory: config.spoolDirectory, bytesMax: config.spoolBytesMax, logger });
-  const acceptance = createAcceptance({ log, deliveries, spool, tracing, logger });
   const codebases = createKnownCodebases({ log, now });
+  const acceptance = createAcceptance({ log, deliveries, spool, codebases, tracing, logger });
   const secrets = createKnownSecrets({ sources: deps.sources, store: deps.store, now });
   const { metrics } = deps;
 

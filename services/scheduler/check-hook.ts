@@ -10,11 +10,13 @@ import { installed, parts, refused, type SchedulerDeps } from './on-codebase-reg
 /** Two requests: the list, and what is changed. A good hook takes one. */
 export const HOOK_CHECK_REQUESTS = 2;
 
+export interface Checked { readonly row: HookChecked; /** Looked after again at once. */ readonly isUntried: boolean }
+
 /**
  * Tries a refused hook again, or sees whether an installed one still stands and is used; what changed is told.
  * @throws Unavailable, and then nothing is concluded
  */
-export async function checkHook(deps: SchedulerDeps, { id, trouble: before, secrets }: { id: CodebaseId; trouble: string | null; secrets: number | null }): Promise<HookChecked | undefined> {
+export async function checkHook(deps: SchedulerDeps, { id, trouble: before, secrets }: { id: CodebaseId; trouble: string | null; secrets: number | null }): Promise<Checked | undefined> {
   const facts: Fact[] = [];
   for await (const fact of factsOf(deps.log, codebaseStream(id))) facts.push(fact);
   const state = facts.reduce(applyToCodebase, undefined as CodebaseState | undefined);
@@ -27,9 +29,10 @@ export async function checkHook(deps: SchedulerDeps, { id, trouble: before, secr
 
   const gitlab = deps.openGitLab(wish.access);
   const project = registration.gitlabProjectId;
-  const result = last.type === 'hook.installed' ? await repairHook(gitlab, project, { ...wish, installedId: last.data.gitlabHookId, hasSecrets: (secrets ?? 0) >= wish.secrets }) : await ensureHook(gitlab, project, wish);
+  const result = last.type === 'hook.installed' ? await repairHook(gitlab, project, { ...wish, installedId: last.data.gitlabHookId, hasSecrets: (secrets ?? 0) >= wish.secrets, wasSigned: last.data.isSigned }) : await ensureHook(gitlab, project, wish);
   const trouble = result.kind === 'absent' ? before : result.kind === 'refused' && last.type === 'hook.installed' ? result.reason.slice(0, 500) : null;
-  const checked = { hookCheckedAt: deps.now().toISOString(), hookTrouble: trouble, hookBasis: wish.basis, hookSecrets: result.kind === 'good' || (result.kind === 'installed' && result.hasSecrets) ? wish.secrets : secrets };
+  const row = { hookCheckedAt: deps.now().toISOString(), hookTrouble: trouble, hookBasis: wish.basis, hookSecrets: result.kind === 'good' || (result.kind === 'installed' && result.hasSecrets) ? wish.secrets : secrets };
+  const checked = { row, isUntried: result.kind === 'installed' && result.isUntried === true };
   const told = result.kind === 'installed' ? installed(parts(deps, state.registration), registration, result)
     : result.kind === 'refused' && last.type === 'hook.refused' && last.data.reason !== result.reason.slice(0, 2_000) ? refused(parts(deps, state.registration), registration, result.reason)
       : undefined;

@@ -3,7 +3,7 @@ import type { GitLabProjectId, SourceId } from '#schemas/brand.ts';
 import { GitLabRequestError, type Answer, type GitLab, type GitLabAccess, type GitLabHook, type WantedHook } from '#shared/gitlab/gitlab.ts';
 import { isLoopback } from '#shared/sources/reach-of-address.ts';
 import type { SourceDirectory } from '#shared/sources/source-directory.ts';
-import { decideHook } from './decide-hook.ts';
+import { decideHook, isUsed, needOfHook } from './decide-hook.ts';
 
 export interface HookDeps {
   readonly sources: Pick<SourceDirectory, 'access' | 'webhookSecrets'>;
@@ -31,7 +31,7 @@ export async function hookWishOf({ sources, publicUrl }: HookDeps, sourceId: Sou
 }
 
 export type HookResult =
-  | { readonly kind: 'installed'; readonly how: 'created' | 'adopted' | 'repaired'; readonly hook: GitLabHook; /** Ours are in it: it was not left as somebody made it. */ readonly hasSecrets: boolean }
+  | { readonly kind: 'installed'; readonly how: 'created' | 'adopted' | 'repaired'; readonly hook: GitLabHook; /** Ours are in it: it was not left as somebody made it. */ readonly hasSecrets: boolean; /** GitLab still does not use it: to be tried once this is told. */ readonly isUntried?: true }
   /** It stands there and GitLab uses it: nothing was changed. */
   | { readonly kind: 'good' }
   | { readonly kind: 'absent'; readonly detail: string }
@@ -52,27 +52,33 @@ export async function ensureHook(gitlab: GitLab, project: GitLabProjectId, { wan
   });
 }
 
-/** Looks after a webhook that was installed: one that is gone is made again, one that GitLab disabled is set right and tried, one that may have older secrets gets the new ones: GitLab does not tell which it has. @throws Unavailable */
-export async function repairHook(gitlab: GitLab, project: GitLabProjectId, { wanted, installedId, hasSecrets }: HookWish & { installedId: number | undefined; hasSecrets: boolean }): Promise<HookResult> {
+export interface InstalledHook extends HookWish { readonly installedId: number | undefined; readonly hasSecrets: boolean; readonly wasSigned: boolean }
+
+/** Looks after a webhook that was installed: one that is gone is made again, one that GitLab disabled is set right and tried, one that may have older secrets gets the new ones: GitLab does not tell which it has. Whether it signs is told when it is not as it was. @throws Unavailable */
+export async function repairHook(gitlab: GitLab, project: GitLabProjectId, { wanted, installedId, hasSecrets, wasSigned }: InstalledHook): Promise<HookResult> {
   return asking(wanted, async () => {
     const hooks = await gitlab.hooks(project);
     // Not let to look is no sign that it is broken.
     if (hooks.kind !== 'ok') return { kind: 'absent', detail: hooks.detail };
     const decision = decideHook(hooks.value, wanted.url);
     const ours = hooks.value.find(({ id }) => id === (decision.kind === 'adopt' ? decision.hookId : installedId));
-    if (hasSecrets && ours !== undefined && ours.url === wanted.url && ours.receivesPushes && isUsed(ours)) return { kind: 'good' };
+    const need = needOfHook(ours, { url: wanted.url, hasSecrets, wasSigned });
+    const asItStands = (hook: GitLabHook): HookResult => (hook.isSigned === wasSigned ? { kind: 'good' } : { kind: 'installed', how: 'adopted', hook, hasSecrets });
+    if (ours !== undefined && (need === 'nothing' || need === 'tell')) return asItStands(ours);
     // The one that we made, with an address that we no longer have, is led to the new one.
     const answer = ours === undefined ? await gitlab.createHook(project, wanted) : await gitlab.updateHook(project, ours.id, wanted);
+    // Made by hand, with the secret token alone, and not ours to change: it goes on working.
+    if (answer.kind === 'refused' && ours !== undefined && need === 'sign') return asItStands(ours);
     if (answer.kind !== 'ok') return notInstalled(answer);
+    if (need === 'sign' && !answer.value.isSigned) return asItStands(answer.value);
     if (isUsed(answer.value)) return { kind: 'installed', how: 'repaired', hook: answer.value, hasSecrets: true };
+    // Refused for want of a signature until it is told that it has none: a try would be, too.
+    if (answer.value.isSigned !== wasSigned) return { kind: 'installed', how: 'repaired', hook: answer.value, hasSecrets: true, isUntried: true };
     // Only a delivery that we answered well makes GitLab use it again.
     const tried = await gitlab.testHook(project, answer.value.id);
     return tried.kind === 'ok' ? { kind: 'installed', how: 'repaired', hook: answer.value, hasSecrets: true } : notInstalled(tried);
   });
 }
-
-/** Older GitLab does not say: then it is taken as used. */
-const isUsed = ({ alertStatus }: GitLabHook) => alertStatus === null || alertStatus === 'executable';
 
 async function asking(wanted: WantedHook, ask: () => Promise<HookResult>): Promise<HookResult> {
   try {

@@ -29,7 +29,7 @@ type Fault = 'none' | 'away' | 'refused' | 'throttled';
 function createWorld({ schedulers = 1, hintAgoMs = 0, hook = 'installed' as 'installed' | 'refused', isBehind = false } = {}) {
   const log = createMemoryEventLog();
   let time = START;
-  const gitlab = { heads: [{ ref: MAIN, commit: A }] as RefHead[], fault: 'none' as Fault, askedAt: [] as number[], hooks: [] as GitLabHook[], canTest: true, tested: 0, canChange: true, tokens: [] as string[], secrets: { tokens: ['plain'], signingTokens: ['whsec_x'] } as WebhookSecrets };
+  const gitlab = { heads: [{ ref: MAIN, commit: A }] as RefHead[], fault: 'none' as Fault, askedAt: [] as number[], hooks: [] as GitLabHook[], canTest: async () => true, tested: 0, offersSigning: true, canChange: true, tokens: [] as string[], secrets: { tokens: ['plain'], signingTokens: ['whsec_x'] } as WebhookSecrets };
   const answered = <T>(value: () => T) => {
     gitlab.askedAt.push(time);
     if (gitlab.fault === 'away') throw new Unavailable('gitlab', '502');
@@ -37,7 +37,7 @@ function createWorld({ schedulers = 1, hintAgoMs = 0, hook = 'installed' as 'ins
     return gitlab.fault === 'refused' ? ({ kind: 'refused', status: 401, detail: '401' } as const) : ({ kind: 'ok', value: value() } as const);
   };
   const save = (id: number, url: string) => {
-    const made: GitLabHook = { id, url, isSigned: true, alertStatus: gitlab.hooks.find((one) => one.id === id)?.alertStatus ?? 'executable', receivesPushes: true };
+    const made: GitLabHook = { id, url, isSigned: gitlab.offersSigning, offersSigning: gitlab.offersSigning, alertStatus: gitlab.hooks.find((one) => one.id === id)?.alertStatus ?? 'executable', receivesPushes: true };
     gitlab.hooks = [...gitlab.hooks.filter((one) => one.id !== id), made];
     return made;
   };
@@ -52,7 +52,7 @@ function createWorld({ schedulers = 1, hintAgoMs = 0, hook = 'installed' as 'ins
     },
     testHook: async (_project: unknown, id: number) => {
       gitlab.tested += 1;
-      if (!gitlab.canTest) throw new GitLabRequestError('test', 422, 'Hook execution failed');
+      if (!(await gitlab.canTest())) throw new GitLabRequestError('test', 422, 'Hook execution failed');
       gitlab.hooks = gitlab.hooks.map((one) => (one.id === id ? { ...one, alertStatus: 'executable' } : one));
       return { kind: 'ok', value: null };
     },
@@ -92,10 +92,10 @@ function createWorld({ schedulers = 1, hintAgoMs = 0, hook = 'installed' as 'ins
     log, gitlab, rows, paces, model, factsOf,
     /** So much time goes by. */
     pass: async (ms: number) => { const end = time + ms; await until(() => time >= end); },
-    register: async () => {
+    register: async ({ isSigned = true } = {}) => {
       const parts = { key: CODEBASE, actor: { kind: 'scheduler', id: 'hooks' } as const, correlationId: 'x', causationId: null, time: new Date(START) };
       const registered = newFact({ type: 'codebase.registered', ...parts, data: { codebaseId: CODEBASE, sourceId: SOURCE, gitlabProjectId: PROJECT, path: null, followed: { branches: ['*'], tags: [] }, command: { id: 'x', digest: '0'.repeat(64) } } });
-      const told = hook === 'installed' ? newFact({ type: 'hook.installed', ...parts, data: { codebaseId: CODEBASE, sourceId: SOURCE, gitlabHookId: 50, how: 'created', isSigned: true } }) : newFact({ type: 'hook.refused', ...parts, data: { codebaseId: CODEBASE, sourceId: SOURCE, reason: 'no' } });
+      const told = hook === 'installed' ? newFact({ type: 'hook.installed', ...parts, data: { codebaseId: CODEBASE, sourceId: SOURCE, gitlabHookId: 50, how: 'created', isSigned } }) : newFact({ type: 'hook.refused', ...parts, data: { codebaseId: CODEBASE, sourceId: SOURCE, reason: 'no' } });
       await log.append(codebaseStream(CODEBASE), 'noStream', [registered, told]);
     },
     stop: async () => { stopping.abort(); await Promise.all(running); },
@@ -153,7 +153,7 @@ describe('webhooks', () => {
     world = createWorld();
     await world.register();
     const url = `http://here/webhooks/gitlab/${SOURCE}`;
-    world.gitlab.hooks = [{ id: 50, url, isSigned: true, alertStatus: 'executable', receivesPushes: true }];
+    world.gitlab.hooks = [{ id: 50, url, isSigned: true, offersSigning: true, alertStatus: 'executable', receivesPushes: true }];
     if (checkedAfterMs !== null) await world.pass(1_000_000);
     world.gitlab.canChange = false;
     world.gitlab.secrets = { tokens: ['new', 'plain'], signingTokens: ['whsec_new', 'whsec_x'], revision: 2, formerUntil: new Date(START) };
@@ -171,9 +171,9 @@ describe('webhooks', () => {
 
   test.each<[string, (at: string) => GitLabHook[], number]>([
     ['gone', () => [], 0],
-    ['disabled', (url) => [{ id: 50, url, isSigned: true, alertStatus: 'disabled', receivesPushes: true }], 1],
-    ['led elsewhere', () => [{ id: 50, url: 'http://old/webhooks', isSigned: true, alertStatus: 'executable', receivesPushes: true }], 0],
-    ['not told of pushes', (url) => [{ id: 50, url, isSigned: true, alertStatus: 'executable', receivesPushes: false }], 0],
+    ['disabled', (url) => [{ id: 50, url, isSigned: true, offersSigning: true, alertStatus: 'disabled', receivesPushes: true }], 1],
+    ['led elsewhere', () => [{ id: 50, url: 'http://old/webhooks', isSigned: true, offersSigning: true, alertStatus: 'executable', receivesPushes: true }], 0],
+    ['not told of pushes', (url) => [{ id: 50, url, isSigned: true, offersSigning: true, alertStatus: 'executable', receivesPushes: false }], 0],
   ])('one that is %s is put right, and that is told', async (_how, hooks, tested) => {
     world = createWorld();
     const url = `http://here/webhooks/gitlab/${SOURCE}`;
@@ -187,15 +187,62 @@ describe('webhooks', () => {
 
   test('one that cannot be put right is known to be broken, and tried again', async () => {
     world = createWorld();
-    world.gitlab.hooks = [{ id: 50, url: `http://here/webhooks/gitlab/${SOURCE}`, isSigned: true, alertStatus: 'disabled', receivesPushes: true }];
-    world.gitlab.canTest = false;
+    world.gitlab.hooks = [{ id: 50, url: `http://here/webhooks/gitlab/${SOURCE}`, isSigned: true, offersSigning: true, alertStatus: 'disabled', receivesPushes: true }];
+    world.gitlab.canTest = async () => false;
     await world.register();
     await world.pass(2_000_000);
     expect(world.rows.get(CODEBASE)?.hookTrouble).toContain('Hook execution failed');
     expect(world.gitlab.tested).toBe(2);
-    world.gitlab.canTest = true;
+    world.gitlab.canTest = async () => true;
     await world.pass(1_000_000);
     expect(world.rows.get(CODEBASE)?.hookTrouble).toBeNull();
+  });
+
+  const signs = async () => (await world.factsOf('hook.installed')).map(({ data }) => (data as { isSigned: boolean }).isSigned);
+  const ours = (more: Partial<GitLabHook>): GitLabHook => ({ id: 50, url: `http://here/webhooks/gitlab/${SOURCE}`, isSigned: true, offersSigning: true, alertStatus: 'executable', receivesPushes: true, ...more });
+
+  test('one that lost its signing token gets it again; that of a GitLab that was upgraded gets one', async () => {
+    world = createWorld();
+    world.gitlab.hooks = [ours({ isSigned: false, offersSigning: false })];
+    world.gitlab.offersSigning = false;
+    await world.register({ isSigned: false });
+    await world.pass(2_000_000);
+    expect([await signs(), world.gitlab.tokens]).toEqual([[false], []]);
+    world.gitlab.offersSigning = true;
+    for (const expected of [[false, true], [false, true, true]]) {
+      world.gitlab.hooks = [ours({ isSigned: false })];
+      await world.pass(1_000_000);
+      expect([await signs(), world.gitlab.hooks]).toEqual([expected, [ours({})]]);
+    }
+  });
+
+  test('that of a GitLab that signs no more is told as such, once; one that was disabled meanwhile is tried once that is told, at once', async () => {
+    world = createWorld();
+    world.gitlab.hooks = [ours({ isSigned: false, offersSigning: false })];
+    world.gitlab.offersSigning = false;
+    await world.register();
+    await world.pass(3_000_000);
+    expect([await signs(), world.gitlab.tested]).toEqual([[true, false], 0]);
+    await world.stop();
+
+    world = createWorld();
+    world.gitlab.hooks = [ours({ isSigned: false, offersSigning: false, alertStatus: 'temporarily_disabled' })];
+    world.gitlab.offersSigning = false;
+    // As the door does: until it is told, what is not signed is refused.
+    world.gitlab.canTest = async () => (await signs()).at(-1) === false;
+    await world.register();
+    await world.pass(1_000_000);
+    expect([await signs(), world.gitlab.tested, world.rows.get(CODEBASE)?.hookTrouble]).toEqual([[true, false, false], 1, null]);
+  });
+
+  test('one that is not ours to change goes on with the secret token alone, told as it is, and is no trouble', async () => {
+    world = createWorld();
+    world.gitlab.hooks = [ours({ id: 7, isSigned: false })];
+    world.gitlab.canChange = false;
+    await world.register();
+    await world.pass(3_000_000);
+    expect(await world.factsOf('hook.installed')).toMatchObject([{ data: { isSigned: true } }, { data: { gitlabHookId: 7, how: 'adopted', isSigned: false } }]);
+    expect([world.rows.get(CODEBASE)?.hookTrouble, world.gitlab.hooks[0]?.isSigned]).toEqual([null, false]);
   });
 
   test('one that was refused is tried again, and told when it is made', async () => {

@@ -160,8 +160,8 @@ async function lookAfterHook(work: Working): Promise<void> {
   const checked = await attempt(work, () => checkHook(deps, { id: watched.id, trouble: watched.row.hookTrouble, secrets: watched.row.hookSecrets }));
   // Not answered: as if it had been, so that it is tried again when it is due next.
   const { hookTrouble, hookBasis, hookSecrets } = watched.row;
-  const check = checked ?? { hookCheckedAt: deps.now().toISOString(), hookTrouble, hookBasis: source.basis ?? hookBasis, hookSecrets };
-  watched.isHookDoubted = false;
+  const check = checked?.row ?? { hookCheckedAt: deps.now().toISOString(), hookTrouble, hookBasis: source.basis ?? hookBasis, hookSecrets };
+  watched.isHookDoubted = checked?.isUntried === true;
   watched.row = { ...watched.row, ...check };
   await deps.looks.hookChecked(watched.id, check).catch((error: unknown) => deps.logger.warn({ error, codebase: watched.id }, 'a check of a webhook could not be kept'));
 }

@@ -16,7 +16,7 @@ export interface Watched {
   suspects: ReadonlyMap<RefName, SyncId | null>;
   confirmAt: number | null;
   isBusy: boolean;
-  /** A gap although the hook is installed: it is looked after at once. */
+  /** A gap although the hook is installed, or a hook that is still to be tried: it is looked after at once. */
   isHookDoubted: boolean;
 }
 

@@ -23,7 +23,7 @@ let lastProject = 1_000;
 const DAY_MS = 86_400_000;
 const STREAM = codebaseStream(CODEBASE);
 const URL_OF_OURS = `http://here/webhooks/gitlab/${SOURCE}`;
-const hookAt = (id: number, url: string): GitLabHook => ({ id, url, isSigned: true, alertStatus: 'executable', receivesPushes: true });
+const hookAt = (id: number, url: string): GitLabHook => ({ id, url, isSigned: true, offersSigning: true, alertStatus: 'executable', receivesPushes: true });
 
 /** The scheduler on a memory log, and a GitLab that a test can change. */
 function createWorld() {
@@ -41,7 +41,7 @@ function createWorld() {
     return { kind: 'ok', value: value() } as const;
   };
   const save = (id: number, wanted: WantedHook) => {
-    const hook = { ...hookAt(id, wanted.url), isSigned: gitlab.isSigning };
+    const hook = { ...hookAt(id, wanted.url), isSigned: gitlab.isSigning, offersSigning: gitlab.isSigning };
     gitlab.sent.push(wanted);
     gitlab.hooks = [...gitlab.hooks.filter((one) => one.id !== id), hook];
     return hook;

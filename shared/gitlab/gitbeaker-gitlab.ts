@@ -276,6 +276,7 @@ function hookOf(hook: z.output<typeof restHook>): GitLabHook {
     id: hook.id,
     url: hook.url,
     isSigned: hook.signing_token_present === true,
+    offersSigning: typeof hook.signing_token_present === 'boolean',
     alertStatus: hook.alert_status ?? null,
     receivesPushes: hook.push_events && !isFiltered,
   };

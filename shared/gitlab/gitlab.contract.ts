@@ -197,7 +197,7 @@ export function gitLabContract(name: string, open: OpenGitLab, start: () => Prom
         const api = open(gitlab.access);
         expect(valueOf(await api.hooks(demo.id))).toEqual([]);
         const made = valueOf(await api.createHook(demo.id, WANTED));
-        expect(made).toEqual({ id: made.id, url: WANTED.url, isSigned: true, alertStatus: 'executable', receivesPushes: true });
+        expect(made).toEqual({ id: made.id, url: WANTED.url, isSigned: true, offersSigning: true, alertStatus: 'executable', receivesPushes: true });
 
         const moved = valueOf(await api.updateHook(demo.id, made.id, { ...WANTED, url: 'https://engine.example/hooks/2' }));
         expect(moved).toEqual({ ...made, url: 'https://engine.example/hooks/2' });
@@ -216,7 +216,7 @@ export function gitLabContract(name: string, open: OpenGitLab, start: () => Prom
       test('of a GitLab before 19.0 are not signed', async () => {
         await gitlab.admin('PUT', '/settings', { version: '18.4.0-ee' });
         try {
-          expect(valueOf(await open(gitlab.access).createHook(demo.id, WANTED)).isSigned).toBe(false);
+          expect(valueOf(await open(gitlab.access).createHook(demo.id, WANTED))).toMatchObject({ isSigned: false, offersSigning: false });
         } finally {
           await gitlab.admin('PUT', '/settings', { version: '19.1.0-ee' });
         }

@@ -87,7 +87,10 @@ export interface WantedHook {
 export interface GitLabHook {
   readonly id: number;
   readonly url: string;
+  /** It has a signing token: each of its deliveries is signed. */
   readonly isSigned: boolean;
+  /** Whether GitLab speaks of signing at all (19.0). */
+  readonly offersSigning: boolean;
   /** `executable`, `temporarily_disabled` or `disabled`; older GitLab does not say. */
   readonly alertStatus: string | null;
   readonly receivesPushes: boolean;

@@ -16,7 +16,7 @@ export interface CodebaseState {
   /** Of what is removed and not yet deleted. */
   readonly removal: Fact<'codebase.removed'> | undefined;
   /** Our webhook in GitLab, as far as we know. */
-  readonly hook: { readonly id: number } | undefined;
+  readonly hook: { readonly id: number; /** GitLab said so: a delivery of it that is not signed is none of it. */ readonly isSigned: boolean } | undefined;
   /** The fact that the scheduler last told the end of: its hook was installed, refused or removed. */
   readonly hookToldOf: string | null;
 }
@@ -44,8 +44,9 @@ export function applyToCodebase(before: CodebaseState | undefined, fact: Fact): 
     case 'codebase.removed': return { ...decided, standing: 'removed', removal: fact };
     // Nobody can go on from what is gone: it counts as decided.
     case 'codebase.deleted': return { ...decided, standing: 'deleted', removal: undefined, hook: undefined };
-    case 'hook.installed': return { ...noted, hook: { id: fact.data.gitlabHookId }, hookToldOf: fact.causationId };
-    case 'hook.refused': return { ...noted, hookToldOf: fact.causationId };
+    case 'hook.installed': return { ...noted, hook: { id: fact.data.gitlabHookId, isSigned: fact.data.isSigned }, hookToldOf: fact.causationId };
+    // Made by hand from here on: then nobody told us that it signs.
+    case 'hook.refused': return { ...noted, hook: noted.hook && { ...noted.hook, isSigned: false }, hookToldOf: fact.causationId };
     case 'hook.removed': return { ...noted, hook: undefined, hookToldOf: fact.causationId };
     default: return noted;
   }

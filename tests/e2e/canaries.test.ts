@@ -8,6 +8,7 @@ import { createCanaries, filesBelow, hasProc, processesOf, rowsOf } from '../har
 import { startForwardProxy, type ForwardProxy } from '../harness/forward-proxy.ts';
 import { startOtlpReceiver, type OtlpReceiver } from '../harness/otlp-receiver.ts';
 import { makeRepository, type Repository } from '../harness/repository.ts';
+import { signedHeaders } from '../harness/signed-delivery.ts';
 import { eventsOf, startSystem, until, untilStored, type System } from '../harness/system.ts';
 
 // Canaries are put in at every entrance, and looked for wherever something comes out (I9). Where one may stand is said here and nowhere else.
@@ -144,7 +145,9 @@ const hookBody = (more: object = {}) => ({ object_kind: 'push', ref: MAIN, befor
 async function hooks(): Promise<void> {
   const at = `/webhooks/gitlab/${source}`;
   const headers = { 'x-gitlab-token': IN.webhookToken };
-  expect((await asked('POST', at, { headers, body: hookBody() })).status).toBeLessThan(300);
+  const body = JSON.stringify(hookBody());
+  expect((await asked('POST', at, { headers: { ...headers, ...signedHeaders(IN.signingToken, body) }, raw: Buffer.from(body) })).status).toBeLessThan(300);
+  expect((await asked('POST', at, { headers, body: hookBody() })).status).toBe(401);
   expect((await asked('POST', at, { headers, body: hookBody({ event_name: 'user_add_to_team', object_kind: undefined, user_id: 7 }) })).status).toBeLessThan(300);
   expect((await asked('POST', at, { headers, body: hookBody({ object_kind: 'of tomorrow' }) })).status).toBeLessThan(300);
   expect((await asked('POST', at, { headers: { 'x-gitlab-token': IN.wrongHook }, body: hookBody() })).status).toBe(401);

@@ -6,6 +6,7 @@ import { startSystem, until, type System } from '../harness/system.ts';
 import { expectGivenTraceContinued, expectPushTraced, followOne, push, traceparentsOf } from '../harness/traced-push.ts';
 
 const webhookToken = 'canary-of-a-webhook-token';
+const signingToken = `whsec_${Buffer.alloc(32, 'canary').toString('base64')}`;
 const COLLECTOR_KEY = 'canary-of-a-collector-key';
 const settings: Record<string, string> = { TEKAI_LOG_LEVEL: 'debug' };
 
@@ -13,7 +14,7 @@ let receiver: OtlpReceiver;
 let system: System;
 beforeAll(async () => {
   receiver = await startOtlpReceiver();
-  system = await startSystem({ webhookToken, settings, preload: pathToFileURL(path.resolve('tests/harness/telemetry-modules.mjs')).href });
+  system = await startSystem({ webhookToken, signingToken, settings, preload: pathToFileURL(path.resolve('tests/harness/telemetry-modules.mjs')).href });
 });
 afterAll(async () => { await system.stop(); await receiver.stop(); });
 
@@ -30,8 +31,8 @@ test('off, nothing of it is loaded and no fact speaks of it; on, a push is one t
   Object.assign(settings, { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer ${COLLECTOR_KEY}`, OTEL_BSP_SCHEDULE_DELAY: '100' });
   await system.startEngine();
   const before = (await system.ask('GET', '/v1/events?limit=1')).json<{ position: string }>().position;
-  const traceId = await expectPushTraced({ system, receiver, followed, webhookToken });
-  await expectGivenTraceContinued({ system, receiver, followed, webhookToken });
+  const traceId = await expectPushTraced({ system, receiver, followed, signingToken });
+  await expectGivenTraceContinued({ system, receiver, followed, signingToken });
   expect(new Set(receiver.spans.map(({ resource }) => resource['process.pid'])).size).toBe(2);
   // With the level that says each step: of both processes.
   for (const step of ['appended', 'scanned']) expect(system.log()).toMatch(new RegExp(`"trace_id":"${traceId}","span_id":"[0-9a-f]{16}","step":"${step}"`));
@@ -50,7 +51,7 @@ test('off, nothing of it is loaded and no fact speaks of it; on, a push is one t
 
 /** Neither to whoever takes the traces, nor in the log. */
 function expectNoSecretTold(): void {
-  for (const secret of [webhookToken, COLLECTOR_KEY, system.gitlab.token, system.token]) {
+  for (const secret of [webhookToken, signingToken, COLLECTOR_KEY, system.gitlab.token, system.token]) {
     expect(receiver.bytes().includes(secret)).toBe(false);
     expect(system.log()).not.toContain(secret);
   }

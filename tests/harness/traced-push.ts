@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { listenTo, type LiveEars } from './live-ears.ts';
 import type { OtlpReceiver, SentSpan } from './otlp-receiver.ts';
 import { makeRepository, type Repository } from './repository.ts';
+import { signedHeaders } from './signed-delivery.ts';
 import { eventsOf, until, untilStored, type System } from './system.ts';
 
 const MAIN = 'refs/heads/main';
@@ -28,7 +29,7 @@ export async function push(system: System, { codebase, repository }: Followed, c
   return commit;
 }
 
-interface Traced { readonly system: System; readonly receiver: OtlpReceiver; readonly followed: Followed; readonly webhookToken: string }
+interface Traced { readonly system: System; readonly receiver: OtlpReceiver; readonly followed: Followed; readonly signingToken: string }
 
 /** A push is one trace: from GitLab's delivery over every service to what is told, and its spans hang together. Gives its id. */
 export async function expectPushTraced({ system, receiver, followed }: Traced): Promise<string> {
@@ -49,12 +50,12 @@ export async function expectPushTraced({ system, receiver, followed }: Traced): 
 }
 
 /** Whoever sends a delivery or a command may have begun the trace. */
-export async function expectGivenTraceContinued({ system, receiver, followed, webhookToken }: Traced): Promise<void> {
+export async function expectGivenTraceContinued({ system, receiver, followed, signingToken }: Traced): Promise<void> {
   const ears = await listenTo(system, `codebase:${followed.codebase}`);
   const given = () => { const traceId = randomUUID().replaceAll('-', ''); return { traceId, headers: { traceparent: `00-${traceId}-${PARENT}-01` } }; };
   const [delivery, command] = [given(), given()];
-  const body = { object_kind: 'push', project_id: followed.project, ref: MAIN, before: '0'.repeat(40), after: followed.repository.git('rev-parse', 'main').trim(), project: { id: followed.project } };
-  const taken = await system.ask('POST', `/webhooks/gitlab/${await system.sourceId()}`, { body, headers: { 'x-gitlab-token': webhookToken, ...delivery.headers } });
+  const body = JSON.stringify({ object_kind: 'push', project_id: followed.project, ref: MAIN, before: '0'.repeat(40), after: followed.repository.git('rev-parse', 'main').trim(), project: { id: followed.project } });
+  const taken = await system.ask('POST', `/webhooks/gitlab/${await system.sourceId()}`, { raw: Buffer.from(body), headers: { ...signedHeaders(signingToken, body), ...delivery.headers } });
   expect(taken.status).toBe(202);
   await expectToldInOneTrace(ears, ['push.received', 'sync.skipped'], delivery.traceId);
   const asked = await system.ask('POST', `/v1/codebases/${followed.codebase}/syncs`, { body: {}, headers: command.headers });

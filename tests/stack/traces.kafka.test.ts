@@ -12,6 +12,7 @@ import { describeWith } from './stack-test.ts';
 const DOORS = ['ingress', 'scheduler', 'relay', 'projector', 'notifier', 'query-api'];
 const WORKERS = ['fetcher', 'scanner', 'storage-writer'];
 const webhookToken = 'canary-of-a-webhook-token';
+const signingToken = `whsec_${Buffer.alloc(32, 'canary').toString('base64')}`;
 
 describeWith('TEKAI_TEST_KAFKA', 'over EventStoreDB and Kafka, each worker a process', (broker) => {
   const topics = `test-${randomUUID()}`;
@@ -22,7 +23,7 @@ describeWith('TEKAI_TEST_KAFKA', 'over EventStoreDB and Kafka, each worker a pro
   beforeAll(async () => {
     receiver = await startOtlpReceiver();
     double = await startEventstoreDouble();
-    system = await startSystem({ services: DOORS, webhookToken, settings: {
+    system = await startSystem({ services: DOORS, webhookToken, signingToken, settings: {
       TEKAI_KAFKA_URL: kafkaUrl, TEKAI_EVENTSTORE_URL: double.url, OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_BSP_SCHEDULE_DELAY: '100',
     } });
     const applied = await tekai({ stores: { ...system.stores, TEKAI_KAFKA_URL: kafkaUrl } }, 'topics', 'apply', '--partitions', '3');
@@ -37,11 +38,11 @@ describeWith('TEKAI_TEST_KAFKA', 'over EventStoreDB and Kafka, each worker a pro
 
   test('a push is one trace to the live frame, and Kafka\'s records name it in their headers', async () => {
     const followed = await followOne(system, 'traced');
-    const traceId = await expectPushTraced({ system, receiver, followed, webhookToken });
-    await expectGivenTraceContinued({ system, receiver, followed, webhookToken });
+    const traceId = await expectPushTraced({ system, receiver, followed, signingToken });
+    await expectGivenTraceContinued({ system, receiver, followed, signingToken });
     expect(new Set(receiver.spans.filter((span) => span.traceId === traceId).map(({ resource }) => resource['process.pid'])).size).toBe(4);
     expect(await typesInHeaders(traceId)).toEqual(['codebase.fetched', 'codebase.scanned', 'codebase.stored', 'push.received']);
-    expect(receiver.bytes().includes(webhookToken)).toBe(false);
+    for (const secret of [webhookToken, signingToken]) expect(receiver.bytes().includes(secret)).toBe(false);
   }, 240_000);
 
   /** Types of the records whose header names this trace. */
