@@ -108,8 +108,10 @@ export const gitlabProjectPage = z.object({
 });
 export type GitLabProjectPage = z.infer<typeof gitlabProjectPage>;
 
-/** `GET /v1/sources/{id}/manual-hook`: for a webhook made by hand. The one answer that holds these secrets. */
-export const manualHook = z.object({ url: z.string(), secretToken: z.string(), signingToken: z.string(), triggers: z.array(z.string()), where: z.string() });
+const placeOfHook = z.object({ where: z.string(), triggers: z.array(z.string()) });
+
+/** `GET /v1/sources/{id}/manual-hook`: for a webhook made by hand, of a project, or of a group or all of GitLab, which tell of members too. The one answer that holds these secrets. */
+export const manualHook = z.object({ url: z.string(), secretToken: z.string(), signingToken: z.string(), ...placeOfHook.shape, group: placeOfHook, system: placeOfHook });
 export type ManualHook = z.infer<typeof manualHook>;
 
 /** `PATCH`, `DELETE /v1/sources/{id}`: which of its settings were changed, never to what. */

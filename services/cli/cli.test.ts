@@ -268,6 +268,14 @@ describe('status, tail, parked', () => {
     expect(ran.code).toBe(77);
   });
 
+  test('source webhook shows what to enter in GitLab, for a project, a group and all of it', async () => {
+    const hook = { url: 'https://tekai.example.com/webhooks/gitlab/1', secretToken: 'a-secret', signingToken: 'whsec_x', where: 'Settings', triggers: ['Push events'], group: { where: 'Group settings', triggers: ['Member events'] }, system: { where: 'Admin', triggers: ['Repository update events'] } };
+    engine.answer(`GET /v1/sources/${SOURCE_ID}/manual-hook`, hook);
+    const ran = await ask('source', 'webhook', 'work');
+    for (const shown of [hook.url, 'a-secret', 'whsec_x', 'Settings', 'Group settings', 'Member events', 'Admin', 'Repository update events']) expect(ran.stdout).toContain(shown);
+    expect(JSON.parse((await ask('source', 'webhook', 'work', '--json')).stdout)).toEqual(hook);
+  });
+
   test('source rotate-secret asks for new webhook secrets, and says how long the ones before are good', async () => {
     engine.answer(`POST /v1/sources/${SOURCE_ID}/rotate-secret`, { id: SOURCE_ID, name: 'work', state: 'active', revision: 1, changed: ['webhook-secret'] });
     expect(await ask('source', 'rotate-secret', 'work')).toMatchObject({ code: 0, stdout: expect.stringContaining('refused once all have them') });

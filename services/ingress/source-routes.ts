@@ -28,8 +28,14 @@ const LIMIT_DEFAULT = 50;
 /** Appends use the same connections: a page of projects must not take them all. */
 const READS_AT_ONCE = 4;
 const WORDS_MAX = 1_000;
-/** As GitLab's form calls the two boxes. */
-const TRIGGERS = ['Push events', 'Tag push events'];
+/** Where in GitLab, and as its forms call the boxes. */
+const PUSHES = ['Push events', 'Tag push events'];
+const BY_HAND = {
+  where: 'Settings → Webhooks', triggers: PUSHES,
+  group: { where: 'group → Settings → Webhooks (Premium and Ultimate)', triggers: [...PUSHES, 'Member events', 'Project events', 'Subgroup events'] },
+  // Members and projects it tells without being asked.
+  system: { where: 'Admin → System hooks (self-managed)', triggers: ['Repository update events', ...PUSHES] },
+} satisfies Omit<ManualHook, 'url' | 'secretToken' | 'signingToken'>;
 
 /** What connecting a GitLab asks of it, and of us. Looks too are for the known only: they ask GitLab, and show secrets. */
 export function sourceRoutes(deps: SourceRoutesDeps, isKnown: RequestHandler): Router {
@@ -68,7 +74,7 @@ export function sourceRoutes(deps: SourceRoutesDeps, isKnown: RequestHandler): R
     const secrets = await deps.sources.webhookSecrets(source);
     const [secretToken, signingToken] = [secrets?.tokens[0], secrets?.signingTokens[0]];
     if (secretToken === undefined || signingToken === undefined) throw unknownSource();
-    const hook: ManualHook = { url: `${deps.publicUrl}/webhooks/gitlab/${source}`, secretToken, signingToken, triggers: TRIGGERS, where: 'Settings → Webhooks' };
+    const hook: ManualHook = { url: `${deps.publicUrl}/webhooks/gitlab/${source}`, secretToken, signingToken, ...BY_HAND };
     response.setHeader('Cache-Control', 'no-store').json(hook);
   });
   return router;

@@ -13,8 +13,16 @@ const REFS_MAX = 2_000;
 const REFS_BYTES_MAX = 512 * 1_024;
 
 const PUSHES = new Set(['push', 'tag_push', 'repository_update']);
-const MEMBERS = /^user_(add_to|remove_from|update_for)_(team|group)$/;
-const PROJECTS = /^(project_(create|destroy|rename|transfer|update)|group_(rename|destroy)|user_rename|subgroup_(create|destroy))$/;
+/** Who is in something, or is anybody at all, may be another now. */
+const MEMBERS = /^user_(?:(?:add_to|remove_from|update_for)_(?:team|group)|destroy|block|unblock)$/;
+/** A group that goes takes along what was shared with it, wherever that lies. */
+const PROJECTS = /^(?:project_(?:create|destroy|rename|transfer|update)|(?:sub)?group_destroy)$/;
+/** Told of groups and people, and nobody reads another codebase for it: not worth a look at every codebase of the source. */
+const NOBODY_READS_ANOTHER: readonly (readonly [RegExp, string])[] = [
+  [/^(?:group|user)_rename$/, 'only a name changed, and everything is known by its id: paths are learnt with the next sync'],
+  [/^(?:group|subgroup|user)_create$/, 'it is new: nothing that is followed is in it yet'],
+  [/^user_access_request_/, 'what was asked for is not given yet; when it is, that is told too'],
+];
 
 /** Reads a delivery's raw bytes for what routes it. Never throws: whatever came is at least ignored, with the reason. */
 export function translateDelivery(bytes: Buffer): Meaning {
@@ -36,6 +44,8 @@ function meaningOf(body: WebhookBody): Meaning {
   const project = projectOf(body) ?? null;
   if (MEMBERS.test(event)) return { kind: 'hint', about: 'members', event, project };
   if (PROJECTS.test(event)) return { kind: 'hint', about: 'projects', event, project };
+  const why = NOBODY_READS_ANOTHER.find(([events]) => events.test(event));
+  if (why !== undefined) return ignored(`${event.slice(0, 100)}: ${why[1]}`);
   return ignored(`events of kind ${JSON.stringify(event.slice(0, 100))} ask for no work`);
 }
 

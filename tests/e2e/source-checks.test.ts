@@ -225,7 +225,8 @@ describe('a webhook made by hand', () => {
     const source = (await register({ name: 'hand', token: await tokenOf({ scopes: ['read_api'] }) })).json<{ id: string }>().id;
     const answer = await system.ask('GET', `/v1/sources/${source}/manual-hook`);
     expect(answer.headers.get('cache-control')).toBe('no-store');
-    const { url, secretToken, signingToken, triggers, where } = answer.json<ManualHook>();
+    const { url, secretToken, signingToken, triggers, where, group, system: ofAll } = answer.json<ManualHook>();
+    expect([group, ofAll]).toMatchObject([{ triggers: expect.arrayContaining(['Member events']) }, { triggers: expect.arrayContaining(['Repository update events']) }]);
     expect([url, triggers, where]).toEqual([`${system.url}/webhooks/gitlab/${source}`, ['Push events', 'Tag push events'], 'Settings → Webhooks']);
     await system.gitlab.rest('POST', `/projects/${id}/hooks`, { url, token: secretToken, signing_token: signingToken, push_events: true, tag_push_events: true });
 

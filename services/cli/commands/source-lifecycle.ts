@@ -1,6 +1,7 @@
 import { Argument, type Command } from 'commander';
 import { secretFromFile } from '../connection.ts';
 import { flagsOf, withCommonFlags } from '../connection-flags.ts';
+import { manualHookLines } from '../connect/explain-webhooks.ts';
 import type { CliContext } from '../context.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { findSource } from '../find-named.ts';
@@ -49,7 +50,7 @@ export function addSourceLifecycle(source: Command, context: CliContext): void {
 
   const rotate = source.command('rotate-secret').argument('<source>', 'its name or id')
     .description('new secrets for its webhooks, set in GitLab too; the ones before are good until every webhook has the new ones, for a day at most')
-    .addHelpText('after', '\nA webhook that was made by hand is changed by hand: GET /v1/sources/{id}/manual-hook shows what belongs in it.\n');
+    .addHelpText('after', '\nA webhook that was made by hand is changed by hand: "tekai source webhook <source>" shows what belongs in it.\n');
   withCommonFlags(rotate).action(async (named: string) => {
     const { json, ...connection } = flagsOf(rotate);
     const client = context.connect(connection);
@@ -57,6 +58,16 @@ export function addSourceLifecycle(source: Command, context: CliContext): void {
     const changed = await client.rotateSecret(found.id, found);
     if (json === true) return context.printJson(changed);
     await context.output.print(`Source ${printable(changed.name)} has new webhook secrets. Its webhooks get them now; the ones before are refused once all have them, in a day at the latest.\n`);
+  });
+
+  const webhook = source.command('webhook').argument('<source>', 'its name or id')
+    .description('what to enter in GitLab to make its webhook by hand, of a project, a group or all of it; shows its secrets');
+  withCommonFlags(webhook).action(async (named: string) => {
+    const { json, ...connection } = flagsOf(webhook);
+    const client = context.connect(connection);
+    const hook = await client.manualHook((await findSource(client, named)).id);
+    if (json === true) return context.printJson(hook);
+    await context.output.print(`${manualHookLines(hook).join('\n')}\n`);
   });
 
   const remove = source.command('rm').argument('<source>', 'its name or id').description('forget a GitLab that has no codebase left, and its credentials; for good');

@@ -7,7 +7,7 @@ import { temporaryFolder, tekai, type RunOptions } from '../cli-run.fixture.ts';
 
 const URL_OF_GITLAB = 'https://gitlab.example.com';
 const CODEBASES = ['185fe316-16af-54a3-9621-4de504c6d4d6', '285fe316-16af-54a3-9621-4de504c6d4d6', '385fe316-16af-54a3-9621-4de504c6d4d6'];
-const HOOK = { url: 'https://engine.example.com/webhooks/gitlab/x', secretToken: 'hook-secret', signingToken: 'whsec_abc', triggers: ['Push events', 'Tag push events'], where: 'Settings, Webhooks' };
+const HOOK = { url: 'https://engine.example.com/webhooks/gitlab/x', secretToken: 'hook-secret', signingToken: 'whsec_abc', triggers: ['Push events', 'Tag push events'], where: 'Settings, Webhooks', group: { where: 'Group, Webhooks', triggers: ['Member events'] }, system: { where: 'Admin, System hooks', triggers: ['Repository update events'] } };
 const GROUPS = [{ id: 7, path: 'shop', name: 'Shop', visibility: 'private' }, { id: 8, path: 'tools', name: 'Tools', visibility: 'internal' }];
 const CHECK = {
   state: 'ok', detail: 'All is well.', gitlab: { version: '18.5.0' },
@@ -79,6 +79,11 @@ To make the webhook by hand:
   secret token    hook-secret
   signing token   whsec_abc   (GitLab 19.0 and newer; then the secret token may be left out)
   triggers        Push events, Tag push events
+One for many projects, which tells of members too; URL and secrets as above:
+  of a group      Group, Webhooks
+  triggers        Member events
+  of all          Admin, System hooks
+  triggers        Repository update events
 `);
   expect(ran).toMatchObject({ code: 0, stderr: '  1 of 2 registered\n  2 of 2 registered\n  2 of 2 synced\nNext: tekai ls api\n' });
   expect(bodiesOf('/v1/sources')).toEqual([{ baseUrl: URL_OF_GITLAB, token: 'glpat-canary', name: 'gitlab.example.com', caPem: '-----BEGIN CERTIFICATE-----\n', proxyUrl: 'http://proxy:3128' }]);

@@ -30,8 +30,9 @@ export function isUnreachable({ gitlab, hook }: { gitlab: string; hook: string }
 
 const isLoopback = (host: string) => host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host) || host === '0.0.0.0';
 
-/** What to enter in GitLab, once per project or once per group. */
-export function manualHookLines({ url, secretToken, signingToken, triggers, where }: ManualHook): string[] {
+/** What to enter in GitLab: once per project, or once for a group or for all of it. */
+export function manualHookLines({ url, secretToken, signingToken, triggers, where, group, system }: ManualHook): string[] {
+  const placeLines = (name: string, place: ManualHook['group']) => [`  ${name}${printable(place.where)}`, `  triggers        ${place.triggers.map(printable).join(', ')}`];
   return [
     'To make the webhook by hand:',
     `  where           ${printable(where)}`,
@@ -39,6 +40,9 @@ export function manualHookLines({ url, secretToken, signingToken, triggers, wher
     `  secret token    ${printable(secretToken)}`,
     `  signing token   ${printable(signingToken)}   (GitLab 19.0 and newer; then the secret token may be left out)`,
     `  triggers        ${triggers.map(printable).join(', ')}`,
+    'One for many projects, which tells of members too; URL and secrets as above:',
+    ...placeLines('of a group      ', group),
+    ...placeLines('of all          ', system),
   ];
 }
 
