@@ -24,6 +24,9 @@ import { limitRequests } from '#shared/runtime/limit-requests.ts';
 import { createPositionSignal } from '#shared/runtime/position-signal.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import { type Settings } from '#shared/runtime/settings.ts';
+import { StartRefused } from '#shared/runtime/start-waits.ts';
+import { createPostgresSecretKeys } from '#shared/secrets/postgres-secret-keys.ts';
+import type { SecretKeys } from '#shared/secrets/secret-keys.ts';
 import { createPostgresSourceChecks } from '#shared/sources/postgres-source-checks.ts';
 import { type ComposeOptions, CONNECTIONS, MIGRATIONS, now, openBlobs, openFollowedLog, openKafka, openLog, ANSWER_MS_MAX, sleep, prepareDatabase } from './composition-stores.ts';
 import { movePlaces as moveFetcher } from './fetcher/move-places.ts';
@@ -65,6 +68,21 @@ export async function openBeside({ settings, logger, signal, onFolded }: Compose
     verifyVersion: (version: VersionToVerify, onProgress: (counts: VerifiedCounts) => void) => verifyVersion({ reader, index, blobs, onProgress }, version, signal),
     close: async () => { await pool.end(); await server.stop(); },
   };
+}
+
+/** What `tekai secrets` looks at and changes, whether an engine runs or not. @throws StartRefused */
+export async function openSecretKeys(options: ComposeOptions): Promise<{ readonly keys: SecretKeys; close(): Promise<void> }> {
+  const server = await openServer(options);
+  const pool = createPool(server.url, { connectionsMax: CONNECTIONS.replay, applicationName: 'tekai-secrets' });
+  const close = async () => { await pool.end(); await server.stop(); };
+  try {
+    const [found] = await createQuery(pool)<{ isThere: boolean }>(`select to_regclass('secret_keys') is not null as "isThere"`);
+    if (found?.isThere !== true) throw new StartRefused('This database has no table of keys yet: start the engine of this release once.');
+    return { keys: createPostgresSecretKeys({ pool }), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 /** Every owner of a table that holds places of the log; a test looks for tables that are in none. */

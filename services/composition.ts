@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import type { Pool } from 'pg';
 import type { CodebaseId } from '#schemas/brand.ts';
@@ -49,9 +50,10 @@ import { hideCredentials, type Settings } from '#shared/runtime/settings.ts';
 import type { StartWaits } from '#shared/runtime/start-waits.ts';
 import type { SpanName, Tracing } from '#shared/runtime/tracing.ts';
 import { advised } from '#shared/runtime/unavailable.ts';
-import { loadOrCreateKey } from '#shared/secrets/key-file.ts';
-import { keyIdOf } from '#shared/secrets/secret-cipher.ts';
-import { createPostgresSecretVault, secretKeyIds } from '#shared/secrets/postgres-secret-vault.ts';
+import { holdKeys, type HeldKeys, type ToldKeys } from '#shared/secrets/held-keys.ts';
+import { createPostgresSecretKeys } from '#shared/secrets/postgres-secret-keys.ts';
+import { createPostgresSecretVault } from '#shared/secrets/postgres-secret-vault.ts';
+import { createDigest } from '#shared/secrets/secret-cipher.ts';
 import { createPostgresSourceChecks } from '#shared/sources/postgres-source-checks.ts';
 import { createPostgresSourceRegistry } from '#shared/sources/postgres-source-registry.ts';
 import { openShared, type SharedParts } from './composition-processes.ts';
@@ -127,7 +129,7 @@ export async function compose({ settings, logger, signal, door, metrics, waits, 
       leases: createPool(url, { connectionsMax: CONNECTIONS.leases, applicationName: `tekai-leases of process ${process.pid}`, isKept: true }),
     };
     const endPools = () => Promise.all(Object.values(pools).map((pool) => pool.end()));
-    const { log, services, shared, auditNotes } = await wire({ settings, logger, pools, token, in_, door, metrics, waits, tracing, announce }).catch(async (error: unknown) => { await endPools(); throw error; });
+    const { log, services, shared, auditNotes, keys } = await wire({ settings, logger, pools, token, in_, door, metrics, waits, tracing, announce }).catch(async (error: unknown) => { await endPools(); throw error; });
     return {
       databaseUrl: url, services,
       checks: {
@@ -138,7 +140,7 @@ export async function compose({ settings, logger, signal, door, metrics, waits, 
       checkLog: log.check,
       givenUp: embedded?.givenUp ?? new Promise(() => undefined),
       async close() {
-        await auditNotes.stop();
+        await Promise.all([auditNotes.stop(), keys.stop()]);
         shared.close();
         await endPools();
         await embedded?.stop();
@@ -163,15 +165,15 @@ interface Wiring {
   announce(text: string): void;
 }
 
-async function wire({ settings, logger, pools, token, in_, door, metrics, waits, tracing, announce }: Wiring): Promise<Pick<Engine, 'services'> & { readonly log: CheckedLog; readonly shared: SharedParts; readonly auditNotes: AuditNotes }> {
+async function wire({ settings, logger, pools, token, in_, door, metrics, waits, tracing, announce }: Wiring): Promise<Pick<Engine, 'services'> & { readonly log: CheckedLog; readonly shared: SharedParts; readonly auditNotes: AuditNotes; readonly keys: ToldKeys }> {
   const log = checkedLog(settings, { log: await openTracedLog(settings, { pool: pools.log, tracing }), pool: pools.log });
-  const key = await waits.until(() => loadOrCreateKey(settings.keysDir, { keyIdsInUse: () => secretKeyIds(pools.work) }));
-  const shared = await openShared({ settings, pool: pools.work, logger, engineId: keyIdOf(key) });
+  const keys = await waits.until(() => holdKeys({ directory: settings.keysDir, keys: createPostgresSecretKeys({ pool: pools.work }), process: `${hostname()} ${process.pid}` }));
+  const shared = await openShared({ settings, pool: pools.work, logger, engineId: createDigest(keys.digestKey)('engine id').slice(0, 16) });
   const bus = await openBus({ settings, logger, tracing }, { log, store: createPostgresGroupStore({ pool: pools.work, holder: pools.leases }), progress: shared.progress, logger, now, sleep });
   const blobs = await openBlobs(settings);
   const index = createPostgresObjectIndex({ pool: pools.work });
-  const { query, vault, sources, checks } = storesOf(pools.work, key);
-  const intake = { ...storesOf(pools.intake, key), pool: pools.intake };
+  const { query, vault, sources, checks } = storesOf(pools.work, keys);
+  const intake = { ...storesOf(pools.intake, keys), pool: pools.intake };
   const addresses = createAddressGuard({ allowed: settings.allowAddresses });
   const openGitLab = createGitbeakerOpener({ addresses, places: shared.places, holds: shared.holds });
   const transport = createGitCliTransport({ directory: in_('git-caches'), owner: randomUUID(), addresses });
@@ -197,9 +199,10 @@ async function wire({ settings, logger, pools, token, in_, door, metrics, waits,
   door.use(identify(access));
   door.use(limitRequests({ perMinute: settings.apiRequestsPerMinute, counts }));
   door.use(guard(store));
+  keys.watch({ logger, sleep });
 
   return {
-    log, shared, auditNotes,
+    log, shared, auditNotes, keys,
     services: {
       identity: () => startIdentity({ ...intake, signInProvider: createOpenIdSignInProvider({ addresses, now }), log, store, callers, access, counts, door, issuer: publicUrl, announce, logger, now, sleep }),
       ingress: () => startIngress({ ...intake, log, store, openGitLab, bus, people: callers, door, access, logger, metrics, tracing, now, sleep }, { spoolDirectory: in_('spool'), spoolBytesMax: SPOOL_BYTES_MAX, publicUrl }),
@@ -227,8 +230,8 @@ async function wire({ settings, logger, pools, token, in_, door, metrics, waits,
 }
 
 /** Of commands and webhooks on connections of their own, whose statements are given up soon: who waits at a door is told 503 of a database that is silent. Workers wait longer. */
-function storesOf(pool: Pool, key: Buffer) {
-  const vault = createPostgresSecretVault({ pool, key });
+function storesOf(pool: Pool, keys: HeldKeys) {
+  const vault = createPostgresSecretVault({ pool, keys });
   return { query: createQuery(pool), vault, sources: createPostgresSourceRegistry({ pool, vault }), checks: createPostgresSourceChecks({ pool }) };
 }
 

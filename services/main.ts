@@ -8,7 +8,7 @@ import { createLogger, type Logger } from '#shared/runtime/logger.ts';
 import { openTracing } from '#shared/runtime/open-tracing.ts';
 import { parseSettings, WrongSettings, type Settings } from '#shared/runtime/settings.ts';
 import { StartRefused } from '#shared/runtime/start-waits.ts';
-import { runCli, type MigrateBlobsRequest, type ReplayMode, type TopicsRequest, type VerifyRequest } from './cli/cli.ts';
+import { runCli, type MigrateBlobsRequest, type ReplayMode, type SecretsRequest, type TopicsRequest, type VerifyRequest } from './cli/cli.ts';
 import type { ServiceName } from './composition.ts';
 
 /** sysexits.h: configuration. Supervisors do not restart on it. */
@@ -41,6 +41,7 @@ process.exitCode = await runCli({
   migrateLog,
   topics,
   migrateBlobs,
+  secrets,
 });
 
 /** `tekai demo`: a program of its own, which starts an engine as anybody would. Not in every image. */
@@ -125,6 +126,11 @@ function topics(request: TopicsRequest): Promise<number> {
 /** `tekai blobs migrate`: beside a running engine, or without one. */
 function migrateBlobs(request: MigrateBlobsRequest): Promise<number> {
   return beside(async (given) => (await import('./run-migrate-blobs.ts')).runMigrateBlobs({ ...given, request }));
+}
+
+/** `tekai secrets`: likewise. */
+function secrets(request: SecretsRequest): Promise<number> {
+  return beside(async (given) => (await import('./run-secrets.ts')).runSecrets({ ...given, request }));
 }
 
 /** What is done to the stores by this process, until it is told to stop. */

@@ -25,7 +25,7 @@ export async function tekai(words: readonly string[], { url, ...given }: RunOpti
   const code = await runCli({
     argv: ['node', 'tekai', ...words], env: url === undefined ? {} : { TEKAI_URL: url, TEKAI_TOKEN: TOKEN }, version: '1.2.3',
     stdin: new PassThrough() as Input, stdout, stderr, now: () => NOW, sleep: (_ms, signal) => untilAborted(signal),
-    up: () => Promise.reject(new Error('not asked for')), demo: () => Promise.reject(new Error('not asked for')), replay: () => Promise.reject(new Error('not asked for')), verify: () => Promise.reject(new Error('not asked for')), migrateLog: () => Promise.reject(new Error('not asked for')), topics: () => Promise.reject(new Error('not asked for')), migrateBlobs: () => Promise.reject(new Error('not asked for')), ...given,
+    up: () => Promise.reject(new Error('not asked for')), demo: () => Promise.reject(new Error('not asked for')), replay: () => Promise.reject(new Error('not asked for')), verify: () => Promise.reject(new Error('not asked for')), migrateLog: () => Promise.reject(new Error('not asked for')), topics: () => Promise.reject(new Error('not asked for')), migrateBlobs: () => Promise.reject(new Error('not asked for')), secrets: () => Promise.reject(new Error('not asked for')), ...given,
   });
   return { code, stdout: stdout.written().toString('utf8'), stdoutBytes: stdout.written(), stderr: stderr.written().toString('utf8') };
 }

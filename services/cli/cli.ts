@@ -35,6 +35,8 @@ export interface CliOptions {
   topics(request: TopicsRequest): Promise<number>;
   /** Copies blobs from one store to another in this process; resolves to the exit code. */
   migrateBlobs(request: MigrateBlobsRequest): Promise<number>;
+  /** Shows or changes the keys of secrets in this process; resolves to the exit code. */
+  secrets(request: SecretsRequest): Promise<number>;
 }
 
 /** `verify` compares what comes of it with the live read models, `switch` makes it the live ones; `at` answers from it, until told to stop. */
@@ -50,6 +52,11 @@ export interface TopicsRequest { readonly partitions: number | undefined; readon
 
 /** `other` is the store, by its address or `disk`, that is copied to or from; the engine's settings name the one beside it. */
 export interface MigrateBlobsRequest { readonly way: 'to' | 'from'; readonly other: string; readonly isChecked: boolean; readonly isEmptied: boolean; readonly json: boolean }
+
+/** `keyId` is the name of a key, as `keys` shows it. */
+export type SecretsRequest =
+  | { readonly kind: 'keys' | 'rotate-key'; readonly json: boolean }
+  | { readonly kind: 'drop-key'; readonly keyId: string; readonly json: boolean };
 
 /** The `tekai` program. Resolves to the exit code; never rejects. */
 export async function runCli(options: CliOptions): Promise<number> {

@@ -10,7 +10,7 @@ import { createProgram } from './program.ts';
 
 const never = () => Promise.reject(new Error('not asked for'));
 const program = createProgram(createContext({
-  argv: [], env: {}, version: '0', stdin: new PassThrough() as Input, stdout: sink(), stderr: sink(), now: () => NOW, sleep: (_ms, signal) => untilAborted(signal), up: never, demo: never, replay: never, verify: never, migrateLog: never, topics: never, migrateBlobs: never,
+  argv: [], env: {}, version: '0', stdin: new PassThrough() as Input, stdout: sink(), stderr: sink(), now: () => NOW, sleep: (_ms, signal) => untilAborted(signal), up: never, demo: never, replay: never, verify: never, migrateLog: never, topics: never, migrateBlobs: never, secrets: never,
 }));
 
 interface Leaf { readonly words: string; readonly command: Command }
@@ -22,8 +22,8 @@ function leavesOf(command: Command, words: readonly string[] = []): Leaf[] {
 const hasAction = (command: Command) => command.registeredArguments.length > 0 || command.parent === null;
 const LEAVES = leavesOf(program).filter(({ words }) => words !== '');
 /** They print no answer of the engine: a log, a show, bytes, a script. */
-/** They ask no API: tests/e2e/replay.test.ts, past.test.ts, verify.test.ts, migrate-log.test.ts, services/topics.kafka.test.ts and run-migrate-blobs.test.ts run them. */
-const BESIDE_THE_ENGINE = ['replay', 'verify', 'migrate-log', 'apply', 'migrate'];
+/** They ask no API: tests/e2e/replay.test.ts, past.test.ts, verify.test.ts, migrate-log.test.ts, secret-keys.test.ts, services/topics.kafka.test.ts and run-migrate-blobs.test.ts run them. */
+const BESIDE_THE_ENGINE = ['replay', 'verify', 'migrate-log', 'apply', 'migrate', 'keys', 'rotate-key', 'drop-key'];
 const WITHOUT_JSON = ['up', 'demo', 'completion bash', 'completion zsh'];
 
 let engine: ScriptedEngine;

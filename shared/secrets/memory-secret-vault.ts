@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { KEY_BYTES, createSecretCipher, type SealedSecret } from './secret-cipher.ts';
+import { KEY_BYTES, createDigest, createSecretCipher, digestKeyOf, type SealedSecret } from './secret-cipher.ts';
 import { checkSecret } from './secret-name.ts';
 import type { SecretName, SecretVault } from './secret-vault.ts';
 
 /** Secrets in this process's memory: for tests. */
 export function createMemorySecretVault(): SecretVault {
-  const cipher = createSecretCipher(randomBytes(KEY_BYTES));
+  const key = randomBytes(KEY_BYTES);
+  const cipher = createSecretCipher(key);
   const secrets = new Map<SecretName, SealedSecret>();
 
   return {
@@ -20,6 +21,6 @@ export function createMemorySecretVault(): SecretVault {
     async delete(name) {
       secrets.delete(name);
     },
-    digest: cipher.digest,
+    digest: createDigest(digestKeyOf(key)),
   };
 }

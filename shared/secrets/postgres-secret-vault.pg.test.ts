@@ -1,11 +1,16 @@
-import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { migrate } from '#shared/postgres/migrate.ts';
 import { migrationsDirectory } from '#shared/postgres/migrations-directory.ts';
 import { createPool } from '#shared/postgres/pool.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { freshDatabase } from '../../tests/harness/postgres.ts';
-import { createPostgresSecretVault, secretKeyIds } from './postgres-secret-vault.ts';
-import { keyIdOf } from './secret-cipher.ts';
+import { holdKeys } from './held-keys.ts';
+import { addKey } from './key-file.ts';
+import { createPostgresSecretKeys } from './postgres-secret-keys.ts';
+import { createPostgresSecretVault } from './postgres-secret-vault.ts';
+import { createDigest, createSecretCipher, digestKeyOf, keyIdOf } from './secret-cipher.ts';
 import { SecretUnreadable } from './secret-unreadable.ts';
 import { secretVaultContract } from './secret-vault.contract.ts';
 
@@ -13,8 +18,10 @@ async function openVault() {
   const database = await freshDatabase();
   await migrate({ url: database.url, owners: [{ name: 'secrets', directory: migrationsDirectory(import.meta.url) }] });
   const pool = createPool(database.url, { connectionsMax: 4, applicationName: 'secret-vault-test' });
-  const key = randomBytes(32);
-  return { pool, key, vault: createPostgresSecretVault({ pool, key }), close: async () => { await pool.end(); await database.drop(); } };
+  const directory = await mkdtemp(join(tmpdir(), 'tekai-vault-'));
+  const keys = await holdKeys({ directory, keys: createPostgresSecretKeys({ pool }), process: 'test' });
+  const key = Buffer.from((await readFile(join(directory, 'secrets.key'), 'utf8')).trim(), 'hex');
+  return { pool, key, keys, directory, vault: createPostgresSecretVault({ pool, keys }), close: async () => { await pool.end(); await database.drop(); await rm(directory, { recursive: true }); } };
 }
 
 secretVaultContract('postgres', openVault);
@@ -68,24 +75,29 @@ describe('secrets in Postgres', () => {
     expect(await opened.vault.get('source/yours/gitlab-token')).toBe('yours');
   });
 
-  test('another key gives SecretUnreadable that names both keys, and can set the secret anew', async () => {
+  test('who has another key can neither read nor put: SecretUnreadable names both keys and the file', async () => {
     await opened.vault.put('source/1/gitlab-token', 'value');
-    const key = randomBytes(32);
-    const other = createPostgresSecretVault({ pool: opened.pool, key });
-    await expect(other.get('source/1/gitlab-token')).rejects.toThrow(new RegExp(`key ${keyIdOf(opened.key)}.*key ${keyIdOf(key)}.*key file`));
-    await other.put('source/2/gitlab-token', 'other');
-    expect(await secretKeyIds(opened.pool)).toEqual([keyIdOf(opened.key), keyIdOf(key)].sort());
-    await other.put('source/1/gitlab-token', 'anew');
-    expect(await other.get('source/1/gitlab-token')).toBe('anew');
+    const directory = await mkdtemp(join(tmpdir(), 'tekai-vault-'));
+    const [id, key] = [await addKey(directory), Buffer.from((await readFile(join(directory, 'secrets.key'), 'utf8')).trim(), 'hex')];
+    await expect(holdKeys({ directory, keys: createPostgresSecretKeys({ pool: opened.pool }), process: 'other' })).rejects.toThrow(SecretUnreadable);
+    // As one that came by its key before the database was another's.
+    const cipher = createSecretCipher(key);
+    const other = createPostgresSecretVault({ pool: opened.pool, keys: { ...opened.keys, ids: () => [id], cipher: async (keyId) => { if (keyId === id) return cipher; throw new SecretUnreadable(`no ${keyId}`); } } });
+    await expect(other.get('source/1/gitlab-token')).rejects.toThrow(`no ${keyIdOf(opened.key)}`);
+    await expect(other.put('source/1/gitlab-token', 'anew')).rejects.toThrow(SecretUnreadable);
+    expect(await opened.vault.get('source/1/gitlab-token')).toBe('value');
+    await rm(directory, { recursive: true });
   });
 
-  test('a key of another length is refused', () => {
-    expect(() => createPostgresSecretVault({ pool: opened.pool, key: randomBytes(16) })).toThrow(RangeError);
+  test('digests are those of before keys could be changed: under a key that follows from the first', () => {
+    // Stored ones stand in facts, for good.
+    const first = Buffer.from('00'.repeat(32), 'hex');
+    expect([createDigest(digestKeyOf(first))('text'), opened.vault.digest('text')]).toEqual(['feb3a1a29db559a4268e91938156acbfa94d4267a05458259bcbdb580679bfab', createDigest(digestKeyOf(opened.key))('text')]);
   });
 
   test('a vault whose database is not there is Unavailable', async () => {
     const pool = createPool('postgres://nobody@127.0.0.1:1/none', { connectionsMax: 1, applicationName: 'secret-vault-test' });
-    const vault = createPostgresSecretVault({ pool, key: opened.key });
+    const vault = createPostgresSecretVault({ pool, keys: opened.keys });
     await expect(vault.get('a')).rejects.toThrow(Unavailable);
     await expect(vault.put('a', 'b')).rejects.toThrow(/^secret vault: /);
     await pool.end();

@@ -17,8 +17,6 @@ export interface SecretCipher {
   seal(name: SecretName, value: string): SealedSecret;
   /** @throws SecretUnreadable */
   open(name: SecretName, secret: SealedSecret): string;
-  /** HMAC-SHA256 of the text, in hex. */
-  digest(text: string): string;
 }
 
 /**
@@ -27,7 +25,6 @@ export interface SecretCipher {
  */
 export function createSecretCipher(key: Buffer): SecretCipher {
   const cipherKey = derive(key, 'secrets aes-256-gcm');
-  const digestKey = derive(key, 'secrets digest');
   const keyId = keyIdOf(key);
 
   return {
@@ -49,8 +46,17 @@ export function createSecretCipher(key: Buffer): SecretCipher {
         throw new SecretUnreadable(`secret ${name} does not decipher: its row was changed, or belongs to another name; find out who writes to that table, and set the secret anew`, { cause });
       }
     },
-    digest: (text) => createHmac('sha256', digestKey).update(text).digest('hex'),
   };
+}
+
+/** The key of digests that follows from the first key of a vault; what digests are stored under it outlives that key. */
+export function digestKeyOf(key: Buffer): Buffer {
+  return derive(key, 'secrets digest');
+}
+
+/** HMAC-SHA256 of a text, in hex. */
+export function createDigest(digestKey: Buffer): (text: string) => string {
+  return (text) => createHmac('sha256', digestKey).update(text).digest('hex');
 }
 
 /** Names a key without telling anything about it. */

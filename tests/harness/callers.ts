@@ -1,10 +1,10 @@
 import { createHmac, randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { exportSPKI, generateKeyPair, importJWK, SignJWT, decodeJwt, type CryptoKey, type JWK, type JWTHeaderParameters } from 'jose';
 import type { TokenScope } from '#schemas/api/identity.ts';
 import type { Level } from '#shared/access/policy.ts';
 import { createPool } from '#shared/postgres/pool.ts';
+import { readHeldKeys } from '#shared/secrets/held-keys.ts';
+import { createPostgresSecretKeys } from '#shared/secrets/postgres-secret-keys.ts';
 import { createPostgresSecretVault } from '#shared/secrets/postgres-secret-vault.ts';
 import { signingKey } from '../../services/identity/keys.ts';
 import type { System } from './system.ts';
@@ -62,8 +62,8 @@ export async function forgeriesOf(system: System, { accessToken }: Person): Prom
 async function keyOf({ stateDir, databaseUrl }: System): Promise<{ kid: string; privateKey: CryptoKey }> {
   const pool = createPool(databaseUrl, { connectionsMax: 1, applicationName: 'test' });
   try {
-    const key = Buffer.from((await readFile(path.join(stateDir, 'secrets.key'), 'utf8')).trim(), 'hex');
-    return await signingKey({ pool, vault: createPostgresSecretVault({ pool, key }), now: () => new Date() });
+    const keys = await readHeldKeys({ directory: stateDir, keys: createPostgresSecretKeys({ pool }) });
+    return await signingKey({ pool, vault: createPostgresSecretVault({ pool, keys }), now: () => new Date() });
   } finally {
     await pool.end();
   }

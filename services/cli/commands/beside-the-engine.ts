@@ -38,6 +38,7 @@ export function addCommandsBeside(program: Command, context: CliContext): void {
     .option('--delete', 'with --from: delete there what was read back here')
     .option('--json', 'for programs')
     .action(async (flags: BlobsFlags) => { context.exitCode = await options.migrateBlobs(blobsRequestOf(flags)); });
+  addSecretsCommands(program, context);
   program.command('topics').description('the topics that the engine uses in Kafka')
     .command('apply')
     .description('make the topics in the Kafka of TEKAI_KAFKA_URL, or check that they are as they must be; a second time it changes nothing')
@@ -51,6 +52,29 @@ export function addCommandsBeside(program: Command, context: CliContext): void {
         retentionDays: countOf('--retention-days', retentionDays, 3_650), json: json === true,
       });
     });
+}
+
+function addSecretsCommands(program: Command, context: CliContext): void {
+  const { options } = context;
+  const secrets = program.command('secrets').description('the keys that tokens and other secrets are enciphered with, on the engine\'s machine');
+  secrets.command('keys')
+    .description('which keys there are, what each enciphers, which process has which, and how far a change of them is')
+    .option('--json', 'for programs')
+    .action(async ({ json }: { readonly json?: true }) => { context.exitCode = await options.secrets({ kind: 'keys', json: json === true }); });
+  secrets.command('rotate-key')
+    .description('have a new key encipher everything, while the engine runs; stopped or killed, the same command goes on')
+    .option('--json', 'for programs')
+    .action(async ({ json }: { readonly json?: true }) => { context.exitCode = await options.secrets({ kind: 'rotate-key', json: json === true }); });
+  secrets.command('drop-key').argument('<key>', 'its name, as "tekai secrets keys" shows it')
+    .description('take a key that enciphers nothing any more out of the key file')
+    .option('--json', 'for programs')
+    .action(async (keyId: string, { json }: { readonly json?: true }) => { context.exitCode = await options.secrets({ kind: 'drop-key', keyId: keyIdOf(keyId), json: json === true }); });
+}
+
+/** Whoever gives the key itself does not want to read it again. @throws CliError */
+function keyIdOf(text: string): string {
+  if (/^[0-9a-f]{16}$/.test(text)) return text;
+  throw new CliError(EXIT.usage, 'That is not the name of a key: it has 16 hexadecimal digits, and "tekai secrets keys" shows it. It is never the key itself.');
 }
 
 /** @throws CliError */
