@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { temporaryFolder } from './cli-run.fixture.ts';
-import { connectionOf } from './connection.ts';
+import { connectionOf, secretFromEnv } from './connection.ts';
 
 const { folder, remove } = temporaryFolder();
 const stateDir = path.join(folder, 'state');
@@ -19,6 +19,16 @@ test('an engine on this machine is at its port, 8080 unless told', () => {
 test('what is said on the line goes before the environment', () => {
   expect(connectionOf({ url: 'http://a:1' }, { TEKAI_URL: 'http://b:2' }).url).toBe('http://a:1');
   expect(connectionOf({}, { TEKAI_TOKEN: 'env-token', TEKAI_STATE_DIR: stateDir }).token).toBe('env-token');
+});
+
+test('a token may stand in a file that the environment names, and in one of the two places', () => {
+  const file = path.join(folder, 'mounted-token');
+  writeFileSync(file, 'file-token\n');
+  expect(connectionOf({}, { TEKAI_TOKEN_FILE: file, TEKAI_STATE_DIR: stateDir })).toMatchObject({ token: 'file-token', tokenFrom: 'the file that TEKAI_TOKEN_FILE names' });
+  expect(connectionOf({}, { TEKAI_TOKEN: 'env-token', TEKAI_TOKEN_FILE: '' }).token).toBe('env-token');
+  expect(() => connectionOf({}, { TEKAI_TOKEN: 'env-token', TEKAI_TOKEN_FILE: file })).toThrow('TEKAI_TOKEN and TEKAI_TOKEN_FILE are both set');
+  expect(() => connectionOf({}, { TEKAI_TOKEN_FILE: path.join(folder, 'nowhere') })).toThrow(/cannot be read/);
+  expect(secretFromEnv({ TEKAI_GITLAB_TOKEN_FILE: file }, 'TEKAI_GITLAB_TOKEN')).toBe('file-token');
 });
 
 test('another host does not get the token that lies about here', () => {

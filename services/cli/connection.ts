@@ -23,7 +23,8 @@ const TOKEN_FILE = 'access-token';
 export function connectionOf({ url, tokenFile }: ConnectionFlags, env: Env): Connection {
   const address = url === undefined ? addressFromEnv(env) : checked(url, { name: '--url', exitCode: EXIT.usage });
   if (tokenFile !== undefined) return { url: address, token: secretFromFile(tokenFile), tokenFrom: `the file ${tokenFile}` };
-  if (given(env, 'TEKAI_TOKEN') !== undefined) return { url: address, token: given(env, 'TEKAI_TOKEN'), tokenFrom: 'TEKAI_TOKEN' };
+  const token = secretFromEnv(env, 'TEKAI_TOKEN');
+  if (token !== undefined) return { url: address, token, tokenFrom: given(env, 'TEKAI_TOKEN_FILE') === undefined ? 'TEKAI_TOKEN' : 'the file that TEKAI_TOKEN_FILE names' };
   const kept = keptSignIn(env, address);
   if (kept !== undefined) return { url: address, token: kept.token, tokenFrom: `what "tekai login ${kept.name}" has kept, which is good until ${kept.expiresAt.slice(0, 10)}` };
   const keysDir = given(env, 'TEKAI_KEYS_DIR') ?? given(env, 'TEKAI_STATE_DIR');
@@ -45,6 +46,13 @@ function checked(url: string, { name, exitCode }: { name: string; exitCode: numb
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed?.protocol === 'http:' || parsed?.protocol === 'https:') return url.replace(/\/+$/, '');
   throw new CliError(exitCode, `${name}: "${url}" is not the address of an engine. It begins with http:// or https://, for example ${name === '--url' ? '--url ' : 'TEKAI_URL='}http://127.0.0.1:${PORT_DEFAULT}.`);
+}
+
+/** What a variable holds, or the file that the one with _FILE behind its name names. @throws CliError */
+export function secretFromEnv(env: Env, name: 'TEKAI_TOKEN' | 'TEKAI_GITLAB_TOKEN'): string | undefined {
+  const [value, file] = [given(env, name), given(env, `${name}_FILE`)];
+  if (value !== undefined && file !== undefined) throw new CliError(EXIT.configuration, `${name} and ${name}_FILE are both set. Unset one of them.`);
+  return file === undefined ? value : secretFromFile(file);
 }
 
 /** A secret's file, without the line's end. @throws CliError */

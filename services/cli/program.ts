@@ -41,7 +41,7 @@ Examples:
   tekai follow my-index --codebase app           what changes, file by file; goes on where it ended
 
 Where the engine is: --url, else TEKAI_URL, else this machine's port TEKAI_PORT (8080).
-Who you are: --token-file, else TEKAI_TOKEN, else who signed in by "tekai login", else the file access-token in TEKAI_KEYS_DIR, else in TEKAI_STATE_DIR (.tekai).
+Who you are: --token-file, else TEKAI_TOKEN or TEKAI_TOKEN_FILE, else who signed in by "tekai login", else the file access-token in TEKAI_KEYS_DIR, else in TEKAI_STATE_DIR (.tekai).
 Exit codes: 0 done, 1 failed, 64 usage, 69 engine not reachable, 77 not authenticated, 78 configuration.
 `;
 

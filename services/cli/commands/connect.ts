@@ -4,7 +4,7 @@ import { connectGitlab, type ConnectFlags } from '../connect/connect-gitlab.ts';
 import type { CliContext } from '../context.ts';
 
 const HELP = `
-GitLab's token: --token-file, else TEKAI_GITLAB_TOKEN, else asked for. Scopes: api and read_repository of a Maintainer
+GitLab's token: --token-file, else TEKAI_GITLAB_TOKEN or TEKAI_GITLAB_TOKEN_FILE, else asked for. Scopes: api and read_repository of a Maintainer
 make webhooks; read_api and read_repository of a Reporter are enough to read, and GitLab is then asked for new pushes.
 The engine's own access token, if it is in a file, is named before the command: tekai --token-file <file> connect …
 

@@ -1,5 +1,5 @@
 import { Argument, type Command } from 'commander';
-import { secretFromFile } from '../connection.ts';
+import { secretFromEnv, secretFromFile } from '../connection.ts';
 import { flagsOf, withCommonFlags } from '../connection-flags.ts';
 import { manualHookLines } from '../connect/explain-webhooks.ts';
 import type { CliContext } from '../context.ts';
@@ -11,7 +11,7 @@ import { pemOf } from './source.ts';
 interface ChangeFlags { readonly name?: string; readonly tokenFile?: string; readonly ca?: string | false; readonly clientCert?: string | false; readonly clientKey?: string; readonly proxy?: string | false; readonly allowAddresses?: string[]; readonly acceptUnreachable?: boolean }
 
 const TOKEN_HELP = `
-A new token: --token-file, or TEKAI_GITLAB_TOKEN together with --token.
+A new token: --token-file, or TEKAI_GITLAB_TOKEN (or TEKAI_GITLAB_TOKEN_FILE) together with --token.
 The engine's own access token, if it is in a file, is named before the command: tekai --token-file <file> source change …
 `;
 
@@ -20,7 +20,7 @@ export function addSourceLifecycle(source: Command, context: CliContext): void {
   const change = source.command('change').argument('<source>', 'its name or id').description('another name, token, authority, client certificate or proxy; GitLab is asked first whether it takes it')
     .option('--name <name>', 'what to call it')
     .option('--token-file <file>', 'a file that holds the new token')
-    .option('--token', 'take the new token from TEKAI_GITLAB_TOKEN')
+    .option('--token', 'take the new token from TEKAI_GITLAB_TOKEN, or the file that TEKAI_GITLAB_TOKEN_FILE names')
     .option('--ca <file>', 'the certificate authority that it is signed by, as PEM').option('--no-ca', 'only the system\'s authorities')
     .option('--client-cert <file>', 'a certificate to show to it, as PEM').option('--no-client-cert', 'none, and no key')
     .option('--client-key <file>', 'the key of that certificate, without a passphrase; the one that is known, unless given')
@@ -29,7 +29,7 @@ export function addSourceLifecycle(source: Command, context: CliContext): void {
     .option('--accept-unreachable', 'change it also when GitLab cannot be reached with it now')
     .addHelpText('after', TOKEN_HELP);
   withCommonFlags(change, { hasOwnTokenFile: true }).action(async (named: string, flags: ChangeFlags & { token?: boolean }) => {
-    const wanted = wantedOf(flags, flags.token === true ? context.options.env['TEKAI_GITLAB_TOKEN'] : undefined);
+    const wanted = wantedOf(flags, flags.token === true ? secretFromEnv(context.options.env, 'TEKAI_GITLAB_TOKEN') : undefined);
     const { json, ...connection } = flagsOf(change, { hasOwnTokenFile: true });
     const client = context.connect(connection);
     const found = await findSource(client, named);

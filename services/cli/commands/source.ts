@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { askSecret } from '../ask-secret.ts';
-import { secretFromFile } from '../connection.ts';
+import { secretFromEnv, secretFromFile } from '../connection.ts';
 import { flagsOf, withCommonFlags } from '../connection-flags.ts';
 import type { CliContext } from '../context.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
@@ -11,7 +11,7 @@ import { ageInWords, table } from '../plain-text.ts';
 interface AddFlags { readonly name?: string; readonly tokenFile?: string; readonly ca?: string; readonly clientCert?: string; readonly clientKey?: string; readonly proxy?: string; readonly allowAddresses?: string[]; readonly acceptUnreachable?: boolean }
 
 const TOKEN_HELP = `
-GitLab's token: --token-file, else TEKAI_GITLAB_TOKEN, else asked for. It takes the scopes api and read_repository
+GitLab's token: --token-file, else TEKAI_GITLAB_TOKEN or TEKAI_GITLAB_TOKEN_FILE, else asked for. It takes the scopes api and read_repository
 of a Maintainer (to make webhooks); with read_api only, make the webhook by hand. It never leaves the engine again.
 The engine's own access token, if it is in a file, is named before the command: tekai --token-file <file> source add …
 `;
@@ -76,8 +76,8 @@ export function addressOf(url: string): string {
 /** GitLab's token: from its file, the environment, or asked for. @throws CliError */
 export async function tokenOf({ options }: CliContext, baseUrl: string, file: string | undefined): Promise<string> {
   if (file !== undefined) return secretFromFile(file);
-  const fromEnv = options.env['TEKAI_GITLAB_TOKEN'];
-  if (fromEnv !== undefined && fromEnv !== '') return fromEnv;
+  const fromEnv = secretFromEnv(options.env, 'TEKAI_GITLAB_TOKEN');
+  if (fromEnv !== undefined) return fromEnv;
   if (options.stdin.isTTY === true) return askSecret(`Access token of ${new URL(baseUrl).host} (not shown): `, options);
   throw new CliError(EXIT.usage, 'GitLab\'s token is missing. Name a file that holds it with --token-file, or set TEKAI_GITLAB_TOKEN. It is never an argument: those can be seen by everybody on the machine.');
 }
