@@ -6,9 +6,11 @@ import type { Pool } from 'pg';
 import type { CodebaseId } from '#schemas/brand.ts';
 import type { Actor } from '#schemas/events/fact.ts';
 import { guard } from '#shared/access/guard.ts';
+import { createOrigins, refuseForeignOrigins } from '#shared/access/origins.ts';
 import { readableOf } from '#shared/access/reading.ts';
 import { createAddressGuard } from '#shared/addresses/address-guard.ts';
 import { createAuditNotes, type AuditNotes } from '#shared/audit/audit-notes.ts';
+import { createNoteRefusal } from '#shared/audit/note-refusals.ts';
 import { noteRequests } from '#shared/audit/note-requests.ts';
 import { createPostgresAuditEntries } from '#shared/audit/postgres-audit-entries.ts';
 import type { BlobStore } from '#shared/blobs/blob-store.ts';
@@ -195,7 +197,10 @@ async function wire({ settings, logger, pools, token, in_, door, metrics, waits,
   const access = createIdentityAccess({ engine: createTokenAccess(token), callers, issuer: publicUrl, now });
   const counts = shared.counts ?? createMemoryRequestCounts();
   const auditNotes = createAuditNotes({ entries: createPostgresAuditEntries({ query: createQuery(pools.intake) }), logger, metrics, now, sleep });
-  door.use(noteRequests({ notes: auditNotes, ownerOf: access.ownerOf }));
+  const noteRefusal = createNoteRefusal({ notes: auditNotes, ownerOf: access.ownerOf });
+  const origins = createOrigins({ publicUrl, allowed: settings.allowedOrigins });
+  door.use(noteRequests({ notes: auditNotes, noteRefusal }));
+  door.use(refuseForeignOrigins(origins));
   door.use(identify(access));
   door.use(limitRequests({ perMinute: settings.apiRequestsPerMinute, counts }));
   door.use(guard(store));
@@ -223,7 +228,7 @@ async function wire({ settings, logger, pools, token, in_, door, metrics, waits,
       scanner: () => startScanner({ log, bus, blobs, index, logger, now }, { concurrency: CONCURRENCY.scanner }),
       'storage-writer': () => startStorageWriter({ log, bus, blobs, index, reader, logger, now }, { concurrency: CONCURRENCY['storage-writer'] }),
       projector: () => startProjector({ log, pool: pools.work, projected, tracing, logger, sleep }),
-      notifier: () => showing(() => startNotifier({ ...people, log, query, bus, projected, door, access, tracing, logger, now, sleep, random: Math.random, pool: pools.read, vault, addresses, post: createPostWebhook(addresses), readable: readableBy(access, store), rightsOf: store.rightsOf })),
+      notifier: () => showing(() => startNotifier({ ...people, log, query, bus, projected, door, access, origins, noteRefusal, tracing, logger, now, sleep, random: Math.random, pool: pools.read, vault, addresses, post: createPostWebhook(addresses), readable: readableBy(access, store), rightsOf: store.rightsOf })),
       'query-api': () => showing(() => startQueryApi({ ...people, audit: createPostgresAuditEntries({ query: createQuery(pools.read) }), log, bus, checks, people: callers, projected, door, access, sleep })),
     },
   };

@@ -3,7 +3,8 @@ import type { SourceId } from '#schemas/brand.ts';
 import { sourceStream } from '#schemas/ids.ts';
 import { guard } from '#shared/access/guard.ts';
 import { createAddressGuard } from '#shared/addresses/address-guard.ts';
-import { createAuditNotes } from '#shared/audit/audit-notes.ts';
+import { createAuditNotes, type Note } from '#shared/audit/audit-notes.ts';
+import { createNoteRefusal } from '#shared/audit/note-refusals.ts';
 import { noteRequests } from '#shared/audit/note-requests.ts';
 import { createPostgresAuditEntries } from '#shared/audit/postgres-audit-entries.ts';
 import type { GitLabAccess } from '#shared/gitlab/gitlab.ts';
@@ -58,13 +59,17 @@ export async function createIdentityWorld() {
   const door = createHttpDoor({ logger, host: '127.0.0.1', trustedProxies: ['127.0.0.1'] });
   const openNotes = () => createAuditNotes({ entries: createPostgresAuditEntries({ query }), logger, metrics: createMetrics(), now: world.now, sleep: idle });
   const [noting, owners] = [{ now: openNotes() }, new Set<Promise<unknown>>()];
+  const notes = { note: (one: Note) => noting.now.note(one) };
   door.use(noteRequests({
-    notes: { note: (one) => noting.now.note(one) },
-    ownerOf: (token) => {
-      const asked = access.ownerOf(token);
-      owners.add(asked);
-      return asked;
-    },
+    notes,
+    noteRefusal: createNoteRefusal({
+      notes,
+      ownerOf: (token) => {
+        const asked = access.ownerOf(token);
+        owners.add(asked);
+        return asked;
+      },
+    }),
   }));
   door.use(identify(access));
   door.use(guard({ roleOf: async () => undefined, readable: async () => new Set() }));

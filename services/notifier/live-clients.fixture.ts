@@ -3,6 +3,7 @@ import { createParser } from 'eventsource-parser';
 import type { Request, Response } from 'express';
 import type { WebSocket } from 'ws';
 import type { ServerFrame, StreamEvents } from '#schemas/live/frames.ts';
+import type { RefusedOnSocket } from '#shared/audit/note-refusals.ts';
 import type { Principal } from '#shared/runtime/access.ts';
 import type { EventStreams } from './event-stream.ts';
 import { serveSocket, type LiveDeps, type LiveSocket, type Wire } from './socket.ts';
@@ -55,7 +56,7 @@ export function textsOf(bytes: Buffer): string[] {
 }
 
 /** A socket of a client that reads as the test says. */
-export function openSocket(deps: LiveDeps, { isKnown = true, principal = KNOWN, onFrame, onClose }: { isKnown?: boolean; principal?: Principal | undefined; onFrame(frame: ServerFrame): void; onClose(code: number, reason: string): void }) {
+export function openSocket(deps: LiveDeps, { isKnown = true, principal = KNOWN, refused = () => {}, onFrame, onClose }: { isKnown?: boolean; principal?: Principal | undefined; refused?: RefusedOnSocket; onFrame(frame: ServerFrame): void; onClose(code: number, reason: string): void }) {
   const pipe = createPipe();
   const wire = Object.assign(pipe, {
     write: (bytes: Buffer) => { pipe.put(bytes.length, () => { for (const text of textsOf(bytes)) onFrame(JSON.parse(text) as ServerFrame); }); return false; },
@@ -72,7 +73,7 @@ export function openSocket(deps: LiveDeps, { isKnown = true, principal = KNOWN, 
     },
   });
   Object.defineProperty(socket, 'bufferedAmount', { get: () => pipe.length });
-  const served: LiveSocket = serveSocket(deps, { socket: socket as unknown as WebSocket, wire, principal: isKnown ? principal : undefined });
+  const served: LiveSocket = serveSocket(deps, { socket: socket as unknown as WebSocket, wire, principal: isKnown ? principal : undefined, refused });
   const cut = () => { if (pipe.isCut) return; pipe.cut(); socket.readyState = 3; socket.emit('close'); };
   return { pipe, served, cut, say: (frame: unknown) => void socket.emit('message', Buffer.from(typeof frame === 'string' ? frame : JSON.stringify(frame))) };
 }

@@ -1,13 +1,16 @@
-import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Request } from 'express';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { SyncId } from '#schemas/brand.ts';
 import type { Bus } from '#shared/bus/bus.ts';
 import type { EventLog, Recorded } from '#shared/log/event-log.ts';
 import type { Query } from '#shared/postgres/query.ts';
 import type { ReadStore } from '#shared/read-store/read-store.ts';
+import { ORIGIN_REFUSED, type Origins } from '#shared/access/origins.ts';
+import { refusalsOfSocket, type NoteRefusal, type RefusedOnSocket } from '#shared/audit/note-refusals.ts';
 import { callerOf, type Access, type Principal } from '#shared/runtime/access.ts';
 import type { HttpDoor } from '#shared/runtime/http-door.ts';
+import { networkOf } from '#shared/runtime/limit-requests.ts';
 import { mapBounded } from '#shared/runtime/map-bounded.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { PositionSignal } from '#shared/runtime/position-signal.ts';
@@ -33,6 +36,8 @@ export interface NotifierDeps extends Omit<FollowerDeps, 'epoch' | 'store' | 'do
   readonly projected: PositionSignal;
   readonly door: HttpDoor;
   readonly access: Access;
+  readonly origins: Origins;
+  readonly noteRefusal: NoteRefusal;
   readonly tracing: Pick<Tracing, 'inSpans'>;
   readonly logger: Logger;
   now(): Date;
@@ -65,28 +70,34 @@ export async function start(deps: NotifierDeps): Promise<RunningService> {
 
   const followers = serveFollowers({ ...deps, epoch });
 
-  deps.door.onUpgrade('/v1/followers/live', (request, wire, head) => admit({ request, wire }, (principal) => server.handleUpgrade(request, wire, head, (ws) => {
-    followers.onSocket(ws, principal);
+  deps.door.onUpgrade('/v1/followers/live', (request, wire, head) => admit({ request, wire, route: 'WS /v1/followers/live' }, (caller) => server.handleUpgrade(request, wire, head, (ws) => {
+    followers.onSocket(ws, caller);
     const pinging = keepAlive(ws);
     ws.on('close', () => clearInterval(pinging));
   })));
   deps.door.use(streams.routes);
-  deps.door.onUpgrade('/v1/live', (request, wire, head) => admit({ request, wire }, (principal) => server.handleUpgrade(request, wire, head, (socket) => onSocket(socket, { principal, wire }))));
+  deps.door.onUpgrade('/v1/live', (request, wire, head) => admit({ request, wire, route: 'WS /v1/live' }, (caller) => server.handleUpgrade(request, wire, head, (socket) => onSocket(socket, { ...caller, wire }))));
   const following = followTail(deps, { after, signal: stopping.signal, tell });
   const rechecking = recheckForever();
   const unlisten = deps.bus.onProgress((one) => { if (progress.keep(one)) fanOut.progress(one); });
 
   return { name: 'notifier', stop };
 
-  /** Of both kinds together. Who asks by a header is known before the socket is; the others say so in a frame. */
-  async function admit({ request, wire }: { request: IncomingMessage; wire: Duplex }, take: (principal: Principal | undefined) => void): Promise<void> {
+  /** Of both kinds together. Who asks by a header is known before the socket is; the others say so in a frame. A page of elsewhere is refused before all. */
+  async function admit({ request, wire, route }: { request: Request; wire: Duplex; route: string }, take: (caller: { principal: Principal | undefined; refused: RefusedOnSocket }) => void): Promise<void> {
+    const refused = refusalsOfSocket(deps.noteRefusal, { route, network: networkOf(request) });
+    if (deps.origins.isForeign(request.headers)) {
+      refused(undefined, { code: ORIGIN_REFUSED });
+      wire.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
+      return;
+    }
     const found = await callerOf(deps.access, request.headers.authorization).then((principal) => ({ principal }), (error: unknown) => { deps.logger.warn({ error }, 'who asks for a socket cannot be told'); return undefined; });
-    if (found !== undefined && sockets.size + followers.sockets() < SOCKETS_MAX && !stopping.signal.aborted) take(found.principal);
+    if (found !== undefined && sockets.size + followers.sockets() < SOCKETS_MAX && !stopping.signal.aborted) take({ ...found, refused });
     else wire.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n\r\n');
   }
 
-  function onSocket(socket: WebSocket, { principal, wire }: { principal: Principal | undefined; wire: Duplex }): void {
-    sockets.set(socket, serveSocket(live, { socket, wire, principal }));
+  function onSocket(socket: WebSocket, caller: { principal: Principal | undefined; refused: RefusedOnSocket; wire: Duplex }): void {
+    sockets.set(socket, serveSocket(live, { socket, ...caller }));
     const pinging = keepAlive(socket);
     socket.on('close', () => { sockets.delete(socket); clearInterval(pinging); });
   }

@@ -4,7 +4,7 @@ import { positionOutside } from '#schemas/positions.ts';
 import type { Progress } from '#shared/bus/bus.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { connectClient, cutClients } from './connected-client.fixture.ts';
-import { createNotifierBench, KEY_A, KEY_B, PROJECT } from './notifier-bench.fixture.ts';
+import { ANN, createNotifierBench, KEY_A, KEY_B, PROJECT } from './notifier-bench.fixture.ts';
 import { LIMITS } from './subscription.ts';
 
 afterEach(cutClients);
@@ -56,6 +56,23 @@ describe('connecting', () => {
     client.say({ op: 'connect', v: 1, token: 'secret' });
     await client.until(() => client.closed.length === 1);
     expect(client.closed[0]?.code).toBe(4_502);
+  });
+
+  test('what is refused is noted as an answer of that code is: a token that nobody knows, asking before it, and a channel that is not theirs; a slip is not', async () => {
+    const [stranger, hasty, ann] = [connectClient({ isKnown: false }), connectClient({ isKnown: false }), connectClient({ principal: ANN })];
+    stranger.say({ op: 'connect', v: 1, token: 'wrong' });
+    hasty.say({ op: 'subscribe', ch: 'all' });
+    for (const ch of ['all', `codebase:${KEY_A}`, `project:${PROJECT}`]) ann.say({ op: 'subscribe', ch });
+    await stranger.until(() => stranger.closed.length === 1);
+    await hasty.until(() => hasty.closed.length === 1);
+    await ann.until(() => ann.ofOp('error').length === 3);
+    expect([stranger.noted, hasty.noted]).toMatchObject([[{ actor: { kind: 'nobody' }, code: 'not-authenticated', token: 'wrong' }], [{ actor: { kind: 'nobody' }, code: 'not-authenticated' }]]);
+    const byAnn = { actor: ANN.actor, act: 'request-refused', route: 'WS /v1/live', address: '192.0.2.1' };
+    expect(ann.noted).toMatchObject([{ ...byAnn, code: 'not-allowed', target: null }, { ...byAnn, code: 'codebase-unknown', target: KEY_A }, { ...byAnn, code: 'project-unknown', target: PROJECT }]);
+    const admin = connectClient();
+    admin.say({ op: 'subscribe', ch: 'all', since: 'nowhere' });
+    await admin.until(() => admin.ofOp('error').length === 1);
+    expect(admin.noted).toEqual([]);
   });
 
   test('and asking for something before that is let go', async () => {

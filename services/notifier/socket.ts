@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { clientFrame, type ClientFrame, type ServerFrame } from '#schemas/live/frames.ts';
 import { mayAsk, stillSees } from '#shared/access/guard.ts';
+import { NOT_KNOWN, type RefusedOnSocket } from '#shared/audit/note-refusals.ts';
 import { socketCallerOf, type Access, type Principal } from '#shared/runtime/access.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { openSubscription, type OpenDeps } from './open-subscription.ts';
@@ -40,7 +41,7 @@ export interface LiveSocket {
 }
 
 /** Speaks the live protocol with one client. */
-export function serveSocket(deps: LiveDeps, { socket, wire, principal }: { socket: WebSocket; wire: Wire; principal: Principal | undefined }): LiveSocket {
+export function serveSocket(deps: LiveDeps, { socket, wire, principal, refused }: { socket: WebSocket; wire: Wire; principal: Principal | undefined; refused: RefusedOnSocket }): LiveSocket {
   const subscriptions = new Map<string, Subscription>();
   const closing = new AbortController();
   let caller: Principal | undefined;
@@ -68,8 +69,8 @@ export function serveSocket(deps: LiveDeps, { socket, wire, principal }: { socke
     if (closing.signal.aborted) return;
     const frame = parse(message);
     if (frame === undefined) { letGo(CLOSE.malformed, 'not a frame of protocol version 1'); return; }
-    if (frame.op === 'connect') { greet(await socketCallerOf(deps.access, frame.token)); return; }
-    if (caller === undefined) { letGo(CLOSE.notAuthenticated, 'connect first'); return; }
+    if (frame.op === 'connect') { greet(await socketCallerOf(deps.access, frame.token), frame.token); return; }
+    if (caller === undefined) { refused(undefined, NOT_KNOWN); letGo(CLOSE.notAuthenticated, 'connect first'); return; }
     if (frame.op === 'unsubscribe') { end(frame.ch); send({ op: 'unsubscribed', ch: frame.ch }); return; }
     await subscribe(frame, caller);
   }
@@ -79,11 +80,11 @@ export function serveSocket(deps: LiveDeps, { socket, wire, principal }: { socke
     if (may !== 'yes') letGo(may === 'over' ? CLOSE.notAuthenticated : CLOSE.notAllowed, GONE[may]);
   }
 
-  function greet(found: Principal | undefined): void {
-    if (found === undefined) { letGo(CLOSE.notAuthenticated, 'this token is not known'); return; }
+  function greet(found: Principal | undefined, token?: string): void {
+    if (found === undefined) { refused(undefined, { ...NOT_KNOWN, token }); letGo(CLOSE.notAuthenticated, 'this token is not known'); return; }
     // What was subscribed is looked after by who subscribed it.
     if (subscriptions.size > 0) { letGo(CLOSE.malformed, 'say who you are once, before you subscribe'); return; }
-    if (!mayAsk(found, 'WS /v1/live')) { letGo(CLOSE.notAllowed, GONE.less); return; }
+    if (!mayAsk(found, 'WS /v1/live')) { refused(found, { code: 'not-allowed' }); letGo(CLOSE.notAllowed, GONE.less); return; }
     caller = found;
     send({ op: 'connected', v: 1, pingMs: PING_MS, limits: { channels: CHANNELS_MAX, catchUpFacts: deps.limits.catchUpFacts } });
   }
@@ -92,7 +93,7 @@ export function serveSocket(deps: LiveDeps, { socket, wire, principal }: { socke
     if (subscriptions.size >= CHANNELS_MAX && !subscriptions.has(ch)) { send({ op: 'error', code: 'too-many-channels', detail: `A socket has at most ${CHANNELS_MAX} channels.`, ch }); return; }
     end(ch);
     const opened = await openSubscription(deps, { channels: [ch], since, line: lineOf(ch), principal });
-    if (opened.kind === 'refused') { send({ op: 'error', code: opened.problem.code, detail: opened.problem.detail, ch }); return; }
+    if (opened.kind === 'refused') { refused(principal, { ...opened.problem, target: ch.slice(ch.indexOf(':') + 1) }); send({ op: 'error', code: opened.problem.code, detail: opened.problem.detail, ch }); return; }
     const { subscription, recovered } = opened;
     if (closing.signal.aborted) { subscription.end(); return; }
     subscriptions.set(ch, subscription);

@@ -4,32 +4,23 @@ import { bearerOf, principalOf, type Principal } from '#shared/runtime/access.ts
 import { networkOf } from '#shared/runtime/limit-requests.ts';
 import { toldProblem, type Problem } from '#shared/runtime/problem.ts';
 import type { AuditNotes, Note } from './audit-notes.ts';
+import type { NoteRefusal } from './note-refusals.ts';
 import { RECORDED, type CountedAct } from './recorded.ts';
-
-/** Looking up whose a token was may not take the connections of those who ask. */
-const OWNERS_ASKED_MAX = 4;
 
 export interface NoteRequestDeps {
   readonly notes: Pick<AuditNotes, 'note'>;
-  /** Whose a token was that is good no longer; undefined of one that we never gave. */
-  ownerOf(token: string): Promise<string | undefined>;
+  readonly noteRefusal: NoteRefusal;
 }
 
 /** Before `identify`. What was refused, and what was done that neither fact nor statement records, is noted once it has been answered. */
-export function noteRequests({ notes, ownerOf }: NoteRequestDeps): RequestHandler {
-  let asked = 0;
+export function noteRequests({ notes, noteRefusal }: NoteRequestDeps): RequestHandler {
   return (request, response, next) => {
     const { method, path } = request;
     response.once('finish', () => {
       const note = noteOf({ method, path, network: networkOf(request) }, response);
       if (note === undefined) return;
-      const token = response.statusCode === 401 ? bearerOf(request.headers.authorization) : undefined;
-      if (token === undefined || asked >= OWNERS_ASKED_MAX) { notes.note(note); return; }
-      asked += 1;
-      void ownerOf(token).catch(() => undefined).then((id) => {
-        asked -= 1;
-        notes.note(id === undefined ? note : { ...note, actor: { kind: 'user', id } });
-      });
+      if (response.statusCode === 401) noteRefusal(note, bearerOf(request.headers.authorization));
+      else notes.note(note);
     });
     next();
   };

@@ -112,7 +112,7 @@ test('what is served is known, also of routers within routers: told as a list, b
 
 test('an upgrade is taken at exactly its path, whatever the query', async () => {
   const taken: string[] = [];
-  door.onUpgrade('/v1/live', (request, socket) => { taken.push(request.url ?? ''); socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n'); });
+  door.onUpgrade('/v1/live', (request, socket) => { taken.push(`${request.url} of ${request.ip}`); socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n'); });
   const heard = async (path: string) => {
     const socket = await upgradeAt(path);
     const [piece] = (await once(socket, 'data')) as [Buffer];
@@ -120,7 +120,7 @@ test('an upgrade is taken at exactly its path, whatever the query', async () => 
   };
   expect(await heard('/v1/live?token=x')).toBe('HTTP/1.1 101 Switching Protocols');
   for (const path of ['/v1/live/', '/v1/liv', '/', '/v1/LIVE']) expect(await heard(path)).toBe('HTTP/1.1 404 Not Found');
-  expect(taken).toEqual(['/v1/live?token=x']);
+  expect(taken).toEqual(['/v1/live?token=x of 127.0.0.1']);
 });
 
 test('a client that asks for an upgrade and breaks off does not end the process', async () => {

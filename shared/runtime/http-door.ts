@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import express, { type RequestHandler } from 'express';
+import express, { type Request, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { createAllowedMethods, shownRoute, type Serves } from './allowed-methods.ts';
 import { compressJson } from './compress-json.ts';
@@ -16,7 +16,8 @@ const HEADERS_MS_MAX = 10_000;
 /** After this, connections that still stand are cut at close. */
 const DRAIN_MS_MAX = 10_000;
 
-export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+/** A request as handlers get it, so that `ip` is who asks, also behind proxies that are trusted. */
+export type UpgradeHandler = (request: Request, socket: Duplex, head: Buffer) => void;
 
 /** One HTTP port that several services share: each adds what it serves, whoever owns the process listens. */
 export interface HttpDoor {
@@ -105,7 +106,8 @@ export function createHttpDoor({ logger, host = '0.0.0.0', portSetting = 'TEKAI_
     socket.once('close', () => upgraded.delete(socket));
     const handler = upgrades.get((request.url ?? '').split('?')[0] ?? '');
     if (handler === undefined) socket.end(isWhole() ? 'HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n' : 'HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\n\r\n');
-    else handler(request, socket, head);
+    // As express does with those that it handles.
+    else handler(Object.setPrototypeOf(request, app.request) as Request, socket, head);
   });
 
   return {

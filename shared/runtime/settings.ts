@@ -15,6 +15,8 @@ export interface Settings {
   readonly publicUrl: string;
   /** Addresses and ranges of proxies before us: who asks through them is who they say (X-Forwarded-For). Nobody else is believed. */
   readonly trustedProxies: readonly string[];
+  /** Origins of pages, beside that of `publicUrl`, that may open what is told live. */
+  readonly allowedOrigins: readonly string[];
   /** Addresses and ranges that are not public, to which URLs of sources and webhooks may lead all the same. This machine's own are allowed by nothing else. */
   readonly allowAddresses: readonly string[];
   /** Undefined: the engine runs a Postgres of its own in the state folder. */
@@ -84,7 +86,7 @@ export class WrongSettings extends Error {
 const SECRET = ['TEKAI_DATABASE_URL', 'TEKAI_READ_DATABASE_URL', 'TEKAI_EVENTSTORE_URL', 'TEKAI_KAFKA_URL', 'TEKAI_REDIS_URL', 'TEKAI_BLOBS_ACCESS_KEY', 'TEKAI_BLOBS_SECRET_KEY', 'TEKAI_BLOBS_OTHER_ACCESS_KEY', 'TEKAI_BLOBS_OTHER_SECRET_KEY'];
 
 /** Every variable there is. */
-export const KNOWN_SETTINGS: readonly string[] = ['TEKAI_STATE_DIR', 'TEKAI_KEYS_DIR', 'TEKAI_PORT', 'TEKAI_INTERNAL_PORT', 'TEKAI_PUBLIC_URL', 'TEKAI_TRUSTED_PROXIES', 'TEKAI_ALLOW_ADDRESSES', 'TEKAI_DATABASE_URL', 'TEKAI_READ_DATABASE_URL', 'TEKAI_EVENTSTORE_URL', 'TEKAI_KAFKA_URL', 'TEKAI_REDIS_URL', 'TEKAI_BLOBS_URL', 'TEKAI_BLOBS_ACCESS_KEY', 'TEKAI_BLOBS_SECRET_KEY', 'TEKAI_BLOBS_KEY_FILE', 'TEKAI_BLOBS_OTHER_ACCESS_KEY', 'TEKAI_BLOBS_OTHER_SECRET_KEY', 'TEKAI_BLOBS_OTHER_KEY_FILE', 'TEKAI_LOG_LEVEL', 'TEKAI_API_REQUESTS_PER_MINUTE',
+export const KNOWN_SETTINGS: readonly string[] = ['TEKAI_STATE_DIR', 'TEKAI_KEYS_DIR', 'TEKAI_PORT', 'TEKAI_INTERNAL_PORT', 'TEKAI_PUBLIC_URL', 'TEKAI_TRUSTED_PROXIES', 'TEKAI_ALLOWED_ORIGINS', 'TEKAI_ALLOW_ADDRESSES', 'TEKAI_DATABASE_URL', 'TEKAI_READ_DATABASE_URL', 'TEKAI_EVENTSTORE_URL', 'TEKAI_KAFKA_URL', 'TEKAI_REDIS_URL', 'TEKAI_BLOBS_URL', 'TEKAI_BLOBS_ACCESS_KEY', 'TEKAI_BLOBS_SECRET_KEY', 'TEKAI_BLOBS_KEY_FILE', 'TEKAI_BLOBS_OTHER_ACCESS_KEY', 'TEKAI_BLOBS_OTHER_SECRET_KEY', 'TEKAI_BLOBS_OTHER_KEY_FILE', 'TEKAI_LOG_LEVEL', 'TEKAI_API_REQUESTS_PER_MINUTE',
   'TEKAI_GITLAB_REQUESTS_PER_MINUTE', 'TEKAI_POLL_ACTIVE_SECONDS', 'TEKAI_POLL_IDLE_SECONDS', 'TEKAI_HOOK_CHECK_SECONDS', 'TEKAI_HOOK_RETRY_SECONDS', 'TEKAI_URL', 'TEKAI_TOKEN', 'TEKAI_GITLAB_TOKEN', 'TEKAI_COMMIT', ...[...SECRET, 'TEKAI_TOKEN', 'TEKAI_GITLAB_TOKEN'].map((name) => `${name}_FILE`)];
 
 /** By the names that OpenTelemetry gave them. */
@@ -125,8 +127,10 @@ export function parseSettings(env: Env): Settings {
     return fallback;
   };
 
+  const listOf = (name: string) => (text(name) ?? '').split(',').map((one) => one.trim()).filter((one) => one !== '');
+
   const rangesOf = (name: string, example: string) => {
-    const ranges = (text(name) ?? '').split(',').map((one) => one.trim()).filter((one) => one !== '');
+    const ranges = listOf(name);
     if (ranges.some((one) => !addressRange.safeParse(one).success)) refuse(name, 'addresses and ranges, separated by commas, not everything (/0)', example);
     return ranges;
   };
@@ -136,6 +140,8 @@ export function parseSettings(env: Env): Settings {
   if (port === internalPort && port !== 0) refuse('TEKAI_INTERNAL_PORT', 'another port than TEKAI_PORT: health details and metrics are not for the public door', String(port + 1));
   const publicUrl = urlOf('TEKAI_PUBLIC_URL', ['http:', 'https:'], 'https://tekai.example.com');
   const trustedProxies = rangesOf('TEKAI_TRUSTED_PROXIES', '127.0.0.1,10.1.0.0/16');
+  const allowedOrigins = listOf('TEKAI_ALLOWED_ORIGINS');
+  if (!allowedOrigins.every(isOrigin)) refuse('TEKAI_ALLOWED_ORIGINS', 'origins as browsers send them, separated by commas: https://, a name in lower case, a port that is not the usual one, no slash behind', 'https://pages.example.com,http://127.0.0.1:3000');
   const allowAddresses = rangesOf('TEKAI_ALLOW_ADDRESSES', '127.0.0.0/8,10.1.0.0/16');
   const databaseUrl = urlOf('TEKAI_DATABASE_URL', ['postgres:', 'postgresql:'], 'postgres://tekai:secret@db.example.com:5432/tekai');
   const readDatabaseUrl = urlOf('TEKAI_READ_DATABASE_URL', ['postgres:', 'postgresql:'], 'postgres://tekai:secret@replica.example.com:5432/tekai');
@@ -169,8 +175,10 @@ export function parseSettings(env: Env): Settings {
   }
   if (wrong.length > 0) throw new WrongSettings(wrong);
   const stateDir = path.resolve(text('TEKAI_STATE_DIR') ?? '.tekai');
-  return { stateDir, keysDir: path.resolve(text('TEKAI_KEYS_DIR') ?? stateDir), port, internalPort, publicUrl: (publicUrl ?? `http://127.0.0.1:${port}`).replace(/\/+$/, ''), trustedProxies, allowAddresses, databaseUrl, readDatabaseUrl, eventstoreUrl, kafkaUrl, redisUrl, blobs, otherBlobs, logLevel, isTraced: traces.length > 0 && env['OTEL_SDK_DISABLED']?.toLowerCase() !== 'true', polling, apiRequestsPerMinute };
+  return { stateDir, keysDir: path.resolve(text('TEKAI_KEYS_DIR') ?? stateDir), port, internalPort, publicUrl: (publicUrl ?? `http://127.0.0.1:${port}`).replace(/\/+$/, ''), trustedProxies, allowedOrigins, allowAddresses, databaseUrl, readDatabaseUrl, eventstoreUrl, kafkaUrl, redisUrl, blobs, otherBlobs, logLevel, isTraced: traces.length > 0 && env['OTEL_SDK_DISABLED']?.toLowerCase() !== 'true', polling, apiRequestsPerMinute };
 }
+
+const isOrigin = (one: string) => URL.canParse(one) && /^https?:$/.test(new URL(one).protocol) && new URL(one).origin === one;
 
 type Env = Readonly<Record<string, string | undefined>>;
 type Refuse = (variable: string, wanted: string, example: string, got?: string) => undefined;

@@ -57,7 +57,7 @@ async function until(isThere: () => boolean): Promise<void> {
 
 function open(): FakeSocket {
   const socket = new FakeSocket();
-  serveFollower(deps, socket as unknown as WebSocket, { principal: undefined, pingMs: 1_000 });
+  serveFollower(deps, socket as unknown as WebSocket, { principal: undefined, refused: () => {}, pingMs: 1_000 });
   return socket;
 }
 

@@ -2,6 +2,7 @@ import type { WebSocket } from 'ws';
 import { followerClientFrame, type FollowerClientFrame, type FollowerServerFrame } from '#schemas/live/follower-frames.ts';
 import type { Actor } from '#schemas/events/fact.ts';
 import { mayAsk, stillMay } from '#shared/access/guard.ts';
+import { NOT_KNOWN, type RefusedOnSocket } from '#shared/audit/note-refusals.ts';
 import { socketCallerOf, type Access, type Principal } from '#shared/runtime/access.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { Problem } from '#shared/runtime/problem.ts';
@@ -36,7 +37,7 @@ const WAITING_BYTES_MAX = 4 * 1_048_576;
 const QUIET_MS_MAX = 30_000;
 
 /** Speaks the followers' protocol with one client: one follower, entries pushed, acknowledgements taken. */
-export function serveFollower(deps: FollowerSocketDeps, socket: WebSocket, { principal, pingMs }: { principal: Principal | undefined; pingMs: number }): { recheck(): Promise<void> } {
+export function serveFollower(deps: FollowerSocketDeps, socket: WebSocket, { principal, refused, pingMs }: { principal: Principal | undefined; refused: RefusedOnSocket; pingMs: number }): { recheck(): Promise<void> } {
   const closing = new AbortController();
   let actor: Actor | undefined;
   let shown: Principal | undefined;
@@ -65,11 +66,10 @@ export function serveFollower(deps: FollowerSocketDeps, socket: WebSocket, { pri
     if (frame === undefined) { socket.close(CLOSE.malformed, 'not a frame of protocol version 1'); return; }
     if (frame.op === 'connect') {
       const caller = await socketCallerOf(deps.access, frame.token);
-      if (caller === undefined) socket.close(CLOSE.notAuthenticated, 'this token is not known');
-      else greet(caller);
+      if (caller === undefined) { refused(undefined, { ...NOT_KNOWN, token: frame.token }); socket.close(CLOSE.notAuthenticated, 'this token is not known'); } else greet(caller);
       return;
     }
-    if (actor === undefined) { socket.close(CLOSE.notAuthenticated, 'connect first'); return; }
+    if (actor === undefined) { refused(undefined, NOT_KNOWN); socket.close(CLOSE.notAuthenticated, 'connect first'); return; }
     if (frame.op === 'ack') { await onAck(frame.cursor); return; }
     if (follower !== undefined) { socket.close(CLOSE.malformed, 'a socket has one follower'); return; }
     follower = await findFollower(deps.pool, actor, frame.name);
@@ -119,7 +119,7 @@ export function serveFollower(deps: FollowerSocketDeps, socket: WebSocket, { pri
   }
 
   function greet(caller: Principal): void {
-    if (!mayAsk(caller, 'WS /v1/followers/live')) { socket.close(CLOSE.refused, 'this is for a system admin'); return; }
+    if (!mayAsk(caller, 'WS /v1/followers/live')) { refused(caller, { code: 'not-allowed' }); socket.close(CLOSE.refused, 'this is not for you'); return; }
     actor = caller.actor;
     shown = caller;
     send({ op: 'connected', v: 1, pingMs, inFlightMax: IN_FLIGHT_MAX });

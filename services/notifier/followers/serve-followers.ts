@@ -1,4 +1,5 @@
 import type { WebSocket } from 'ws';
+import type { RefusedOnSocket } from '#shared/audit/note-refusals.ts';
 import type { Principal } from '#shared/runtime/access.ts';
 import type { HttpDoor } from '#shared/runtime/http-door.ts';
 import { mapBounded } from '#shared/runtime/map-bounded.ts';
@@ -14,7 +15,7 @@ export interface FollowerDeps extends RouteDeps, FollowerSocketDeps, Omit<Delive
 
 export interface RunningFollowers {
   /** Takes over a socket of `WS /v1/followers/live`. */
-  onSocket(socket: WebSocket, principal: Principal | undefined): void;
+  onSocket(socket: WebSocket, caller: { readonly principal: Principal | undefined; readonly refused: RefusedOnSocket }): void;
   /** Sockets that are open. */
   sockets(): number;
   /** Lets go of who may not be here any more. */
@@ -33,8 +34,8 @@ export function serveFollowers(deps: FollowerDeps): RunningFollowers {
   const delivering = deliverWebhooks(deps, stopping.signal);
 
   return {
-    onSocket(socket, principal) {
-      sockets.set(socket, serveFollower(deps, socket, { principal, pingMs: PING_MS }));
+    onSocket(socket, caller) {
+      sockets.set(socket, serveFollower(deps, socket, { ...caller, pingMs: PING_MS }));
       socket.on('close', () => sockets.delete(socket));
     },
     sockets: () => sockets.size,
