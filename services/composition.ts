@@ -177,6 +177,7 @@ async function wire({ settings, logger, pools, token, in_, door, metrics, waits,
   const { query, vault, sources, checks } = storesOf(pools.work, keys);
   const intake = { ...storesOf(pools.intake, keys), pool: pools.intake };
   const addresses = createAddressGuard({ allowed: settings.allowAddresses });
+  const publicAddresses = createAddressGuard({ allowed: [] });
   const openGitLab = createGitbeakerOpener({ addresses, places: shared.places, holds: shared.holds });
   const transport = createGitCliTransport({ directory: in_('git-caches'), owner: randomUUID(), addresses });
   const store = createPostgresReadStore({ pool: pools.read });
@@ -228,7 +229,7 @@ async function wire({ settings, logger, pools, token, in_, door, metrics, waits,
       scanner: () => startScanner({ log, bus, blobs, index, logger, now }, { concurrency: CONCURRENCY.scanner }),
       'storage-writer': () => startStorageWriter({ log, bus, blobs, index, reader, logger, now }, { concurrency: CONCURRENCY['storage-writer'] }),
       projector: () => startProjector({ log, pool: pools.work, projected, tracing, logger, sleep }),
-      notifier: () => showing(() => startNotifier({ ...people, log, query, bus, projected, door, access, origins, noteRefusal, tracing, logger, now, sleep, random: Math.random, pool: pools.read, vault, addresses, post: createPostWebhook(addresses), readable: readableBy(access, store), rightsOf: store.rightsOf })),
+      notifier: () => showing(() => startNotifier({ ...people, log, query, bus, projected, door, access, origins, noteRefusal, tracing, logger, now, sleep, random: Math.random, pool: pools.read, vault, addresses, publicAddresses, post: createPostWebhook(addresses), postPublic: createPostWebhook(publicAddresses), readable: readableBy(access, store), rightsOf: store.rightsOf })),
       'query-api': () => showing(() => startQueryApi({ ...people, audit: createPostgresAuditEntries({ query: createQuery(pools.read) }), log, bus, checks, people: callers, projected, door, access, sleep })),
     },
   };

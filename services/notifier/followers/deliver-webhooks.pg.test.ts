@@ -29,6 +29,7 @@ beforeEach(async () => {
     ...world.deps, pool: world.pool, projected: createPositionSignal(), now: () => new Date(), vault: createMemorySecretVault(), logger: createLogger('silent'), random: () => 0,
     store: { position: async () => (await world.pool.query<{ position: Position }>('select position from read_model.progress')).rows[0]?.position ?? BEGINNING },
     sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
+    postPublic: async () => { throw new Error('not for this one'); },
     async post(_url, { headers, body }) {
       new Webhook(secret).verify(body, { ...headers });
       const batch = JSON.parse(body) as FollowerBatch;
@@ -124,4 +125,22 @@ test('a receiver that does not come to an answer keeps no other waiting', async 
     return sent.length === 2 && (await shown()).queuedGroups === 0;
   });
   expect(asked).toBe(1);
+});
+
+test('a webhook of somebody who is no system admin goes out by the way that leads to public addresses only, is told what they lose, and there are twenty of them at most', async () => {
+  const ann = { kind: 'user', id: 'ann' } as const;
+  const wish = (name: string) => ({ name, codebases: [ID], webhook: { url: 'https://receiver.example/' }, isPublicOnly: true });
+  await createFollower(deps, ann, wish('public'));
+  const told: FollowerBatch[] = [];
+  answer = () => 200;
+  deps.postPublic = async (_url, { body }) => { told.push(JSON.parse(body) as FollowerBatch); return { status: 200 }; };
+  await deliverUntil(() => told.some(({ entries }) => entries.some(({ op }) => op === 'end')));
+  expect(sent.every(({ batch }) => batch.follower === 'hook')).toBe(true);
+  world.denied.add(ID);
+  await deliverUntil(() => JSON.stringify(told).includes('access-lost'));
+
+  for (let nth = 1; nth < 20; nth += 1) await createFollower(deps, ann, wish(`public-${nth}`));
+  await expect(createFollower(deps, ann, wish('one-more'))).rejects.toMatchObject({ code: 'too-many-webhooks' });
+  await expect(findFollower(world.pool, ann, 'one-more')).rejects.toMatchObject({ status: 404 });
+  expect((await createFollower(deps, ann, { name: 'by-socket', codebases: [ID], isPublicOnly: true })).isNew).toBe(true);
 });

@@ -16,6 +16,8 @@ export interface DeliverDeps extends WaitDeps {
   readonly vault: Pick<SecretVault, 'get'>;
   readonly logger: Logger;
   readonly post: PostWebhook;
+  /** Of who is no system admin: to public addresses only. */
+  readonly postPublic: PostWebhook;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
   /** From 0 to below 1. */
   random(): number;
@@ -99,7 +101,7 @@ async function deliverBatch(deps: DeliverDeps, { id, name }: DueWebhook, { page,
   };
   let status: number;
   try {
-    ({ status } = await deps.post(leased.url, { headers, body, allowAddresses: leased.allowAddresses, signal }));
+    ({ status } = await (leased.isPublicOnly ? deps.postPublic : deps.post)(leased.url, { headers, body, allowAddresses: leased.allowAddresses, signal }));
   } catch (error) {
     signal.throwIfAborted();
     return failed(deps, leased, `no answer: ${reasonOf(error)}`);

@@ -14,12 +14,17 @@ export interface StoreDeps { readonly pool: Pool; readonly vault: Pick<SecretVau
 
 /** Each costs a row for every ref that it holds, and a look at all of them for every page. */
 const FOLLOWERS_OF_ACTOR_MAX = 1_000;
+/** Of somebody who is no system admin: each is a receiver that may be slow, and that others' receivers take turns with. */
+const PUBLIC_WEBHOOKS_OF_ACTOR_MAX = 20;
+
+/** `isPublicOnly`: its webhook goes to public addresses only, whatever is allowed for others. */
+export type Wish = CreateFollower & { readonly isPublicOnly?: boolean };
 
 export const secretNameOf = (id: string) => `follower/${id}/webhook-secret`;
 
 /** The webhook's secret is given back only here. @throws Problem 409 when the name is taken by another wish. */
-export async function createFollower(deps: StoreDeps, actor: Actor, wish: CreateFollower): Promise<{ follower: Follower; isNew: boolean; secret: string | undefined }> {
-  const { name, webhook, ...scope } = wish;
+export async function createFollower(deps: StoreDeps, actor: Actor, wish: Wish): Promise<{ follower: Follower; isNew: boolean; secret: string | undefined }> {
+  const { name, webhook, isPublicOnly = false, ...scope } = wish;
   const id = randomUUID();
   const secret = webhook === undefined ? undefined : `whsec_${randomBytes(32).toString('base64')}`;
   // Before the row that names it: a webhook without its secret could never be sent.
@@ -31,7 +36,10 @@ export async function createFollower(deps: StoreDeps, actor: Actor, wish: Create
       `insert into followers (follower_id, actor_kind, actor_id, name, scope, created_at) values ($1, $2, $3, $4, $5::json, $6) on conflict do nothing returning *`,
       [id, actor.kind, actor.id, name, JSON.stringify(scope), deps.now().toISOString()]);
     if (row === undefined) return undefined;
-    if (webhook !== undefined) await client.query('insert into follower_webhooks (follower_id, url, allow_addresses) values ($1, $2, $3)', [id, webhook.url, webhook.allowAddresses ?? []]);
+    if (webhook === undefined) return followerOf(row);
+    await client.query('insert into follower_webhooks (follower_id, url, allow_addresses, is_public_only) values ($1, $2, $3, $4)', [id, webhook.url, webhook.allowAddresses ?? [], isPublicOnly]);
+    const { rows: [webhooks] } = await client.query<{ count: string }>('select count(*) from followers join follower_webhooks using (follower_id) where actor_kind = $1 and actor_id = $2', [actor.kind, actor.id]);
+    if (isPublicOnly && Number(webhooks?.count ?? 0) > PUBLIC_WEBHOOKS_OF_ACTOR_MAX) throw new Problem(422, 'too-many-webhooks', `You have ${PUBLIC_WEBHOOKS_OF_ACTOR_MAX} followers with a webhook. Remove one, or follow by the WebSocket.`);
     return followerOf(row);
   });
   if (made !== undefined) return { follower: made, isNew: true, secret };
@@ -39,7 +47,7 @@ export async function createFollower(deps: StoreDeps, actor: Actor, wish: Create
   return { follower: await sameWish(deps.pool, actor, wish), isNew: false, secret: undefined };
 }
 
-async function sameWish(pool: Pool, actor: Actor, { name, webhook, ...scope }: CreateFollower): Promise<Follower> {
+async function sameWish(pool: Pool, actor: Actor, { name, webhook, isPublicOnly: _isPublicOnly, ...scope }: Wish): Promise<Follower> {
   const follower = await findFollower(pool, actor, name);
   const [hook] = await createQuery(pool)<{ url: string; allowed: string[] }>('select url, allow_addresses as allowed from follower_webhooks where follower_id = $1', [follower.id]);
   if (wishText(follower.given) === wishText(scope) && hook?.url === webhook?.url && (hook?.allowed ?? []).join() === (webhook?.allowAddresses ?? []).join()) return follower;

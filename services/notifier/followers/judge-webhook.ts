@@ -4,15 +4,23 @@ import { mustBePrivate } from '#shared/addresses/must-be-private.ts';
 import type { Principal } from '#shared/runtime/access.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 
+/** Where webhooks may lead: a system admin's as whoever started the engine allows, everybody else's to public addresses only. */
+export interface WebhookGuards { readonly addresses: AddressGuard; readonly publicAddresses: AddressGuard }
+
 /** What its maker is told at once; each delivery is judged again. A name that is not known yet is taken: its receiver may be on its way. @throws Problem 403, 422 */
-export async function judgeWebhook(guard: AddressGuard, { webhook }: CreateFollower, { isSystemAdmin }: Principal): Promise<void> {
+export async function judgeWebhook(guards: WebhookGuards, { webhook }: CreateFollower, { isSystemAdmin }: Principal): Promise<void> {
   if (webhook === undefined) return;
   const { url, allowAddresses = [] } = webhook;
   mustBePrivate(allowAddresses, '/webhook/allowAddresses');
   if (allowAddresses.length > 0 && !isSystemAdmin) throw new Problem(403, 'not-allowed', 'That a webhook goes to private addresses is for a system admin to allow.');
+  const { protocol, port, hostname } = new URL(url);
+  // What comes of a try is shown to its maker: it is none of other ports, nor readable on the way.
+  if (!isSystemAdmin && (protocol !== 'https:' || port !== '')) throw wrongUrl('Your webhook goes to https:// and its usual port. Others are for a system admin.');
   try {
-    await guard.addressesOf(new URL(url).hostname, allowAddresses);
+    await (isSystemAdmin ? guards.addresses : guards.publicAddresses).addressesOf(hostname, allowAddresses);
   } catch (error) {
-    if (error instanceof AddressRefused) throw new Problem(422, 'address-not-allowed', error.message, { errors: [{ pointer: '/webhook/url', detail: 'address-not-allowed' }] });
+    if (error instanceof AddressRefused) throw wrongUrl(error.message);
   }
 }
+
+const wrongUrl = (detail: string) => new Problem(422, 'address-not-allowed', detail, { errors: [{ pointer: '/webhook/url', detail: 'address-not-allowed' }] });

@@ -2,7 +2,6 @@ import { Router, type Request, type Response } from 'express';
 import { ackCursor, createFollower as createFollowerBody, followerName, type FollowerEntry, type SnapshotLine } from '#schemas/api/followers.ts';
 import { positionInside, positionOutside } from '#schemas/positions.ts';
 import type { Position } from '#schemas/brand.ts';
-import type { AddressGuard } from '#shared/addresses/address-guard.ts';
 import { actorOf, mustBeKnown, requireAccess, type Access } from '#shared/runtime/access.ts';
 import { mapBounded } from '#shared/runtime/map-bounded.ts';
 import { Problem } from '#shared/runtime/problem.ts';
@@ -14,11 +13,11 @@ import { parseCursor, placeCursor } from './cursor.ts';
 import { answerOf, createFollower, findFollower, listFollowers, removeFollower, type StoreDeps } from './follower-store.ts';
 import { followerGone, type Follower } from './follower-rows.ts';
 import { snapshotLines } from './snapshot.ts';
-import { judgeWebhook } from './judge-webhook.ts';
+import { judgeWebhook, type WebhookGuards } from './judge-webhook.ts';
 import { pageWithNews, type WaitDeps } from './wait-for-news.ts';
 import { redeliver } from './webhook-rows.ts';
 
-export interface RouteDeps extends WaitDeps, StoreDeps { readonly access: Access; readonly addresses: AddressGuard }
+export interface RouteDeps extends WaitDeps, StoreDeps, WebhookGuards { readonly access: Access }
 
 const LIMIT_DEFAULT = 1_000;
 /** Some 2 MB of lines: a page is made whole before it is judged and told. */
@@ -40,10 +39,9 @@ export function followerRoutes(deps: RouteDeps, stopping: AbortSignal): Router {
 
   router.post('/v1/followers', readJson, async (request, response) => {
     const wish = parseBody(createFollowerBody, request.body);
-    // The engine would send to wherever they say, out of its own network.
-    if (wish.webhook !== undefined && !mustBeKnown(response).isSystemAdmin) throw new Problem(403, 'not-allowed', 'Webhooks of followers are for a system admin. Ask for the changes, or follow by the WebSocket.');
-    await judgeWebhook(deps.addresses, wish, mustBeKnown(response));
-    const { follower, isNew, secret } = await createFollower(deps, actorOf(response), wish);
+    const caller = mustBeKnown(response);
+    await judgeWebhook(deps, wish, caller);
+    const { follower, isNew, secret } = await createFollower(deps, caller.actor, { ...wish, isPublicOnly: !caller.isSystemAdmin });
     const answer = await answerOf(pool, epoch, follower);
     response.status(isNew ? 201 : 200).location(`/v1/followers/${follower.name}`).json({ ...answer, ...(secret === undefined ? {} : { webhookSecret: secret }) });
   });

@@ -8,7 +8,7 @@ const LEASE_S = 90;
 const WEBHOOKS_MAX = 1_000;
 
 export interface DueWebhook { readonly id: string; readonly name: string; readonly actor: Actor }
-export interface LeasedWebhook { readonly url: string; readonly allowAddresses: readonly string[]; readonly failures: number; readonly attempt: number; readonly lease: string }
+export interface LeasedWebhook { readonly url: string; readonly allowAddresses: readonly string[]; readonly isPublicOnly: boolean; readonly failures: number; readonly attempt: number; readonly lease: string }
 
 export async function dueWebhooks(pool: Pool): Promise<DueWebhook[]> {
   const rows = await createQuery(pool)<{ id: string; name: string; kind: Actor['kind']; actor: string }>(
@@ -19,10 +19,10 @@ export async function dueWebhooks(pool: Pool): Promise<DueWebhook[]> {
 
 /** One worker at a time. Undefined when another has it, or it is not due any more. */
 export async function leaseWebhook(pool: Pool, id: string, lease: string): Promise<LeasedWebhook | undefined> {
-  const [row] = await createQuery(pool)<{ url: string; allowed: string[]; failures: number; attempts: string }>(
+  const [row] = await createQuery(pool)<{ url: string; allowed: string[]; is_public_only: boolean; failures: number; attempts: string }>(
     `update follower_webhooks set lease = $2, attempts = attempts + 1, lease_until = now() + make_interval(secs => $3)
-     where follower_id = $1 and state = 'active' and next_try_at <= now() and (lease is null or lease_until < now()) returning url, allow_addresses as allowed, failures, attempts`, [id, lease, LEASE_S]);
-  return row === undefined ? undefined : { url: row.url, allowAddresses: row.allowed, failures: row.failures, attempt: Number(row.attempts), lease };
+     where follower_id = $1 and state = 'active' and next_try_at <= now() and (lease is null or lease_until < now()) returning url, allow_addresses as allowed, is_public_only, failures, attempts`, [id, lease, LEASE_S]);
+  return row === undefined ? undefined : { url: row.url, allowAddresses: row.allowed, isPublicOnly: row.is_public_only, failures: row.failures, attempt: Number(row.attempts), lease };
 }
 
 /** @throws LeaseLost when somebody else delivers by now: what this one was answered must not count. */
