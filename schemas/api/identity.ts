@@ -66,6 +66,10 @@ export type AuthProviderList = z.infer<typeof authProviderList>;
 /** `GET`, `PUT /v1/auth/providers/{source}`. The secret of the application is never shown. */
 export const signInSettings = z.object({
   sourceId: z.uuid(), clientId: z.string(), unknownUsers: z.enum(UNKNOWN_USERS),
+  /** People are asked, too, whether their own token may say what they read there. An engine of before does not. */
+  ownAccess: z.boolean().default(false),
+  /** People who let us; and of whom that is over, because GitLab takes it no longer or it was lost, until they sign in again. */
+  grants: z.object({ good: z.int().min(0), over: z.int().min(0) }).default({ good: 0, over: 0 }),
   /** To be registered in GitLab, exactly so. */
   redirectUri: z.string(),
   changedAt: apiTime,

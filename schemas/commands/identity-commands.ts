@@ -30,6 +30,8 @@ export const decideSignIn = z.strictObject({
   clientId: z.string().min(1).max(500).regex(/^[\x21-\x7e]*$/, 'no blanks'),
   clientSecret: z.string().min(1).max(1_000).regex(/^[\x21-\x7e]*$/, 'no blanks').optional(),
   unknownUsers: z.enum(UNKNOWN_USERS).default('refuse'),
+  /** The scope `read_api` is asked for beside `openid`: a wider consent. */
+  ownAccess: z.boolean().default(false),
 });
 /** `POST /v1/auth/gitlab/{source}/session`: the code is what the browser shows. */
 export const finishSignIn = z.strictObject({ handle: z.string().min(1).max(200), code: z.string().max(100) });

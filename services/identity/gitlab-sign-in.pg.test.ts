@@ -55,7 +55,7 @@ async function signInBy(user: number, source: SourceId = SOURCE): Promise<Told> 
 test('by which GitLabs people sign in, everybody may know; how, a system admin decides, and nobody is shown the secret', async () => {
   const ann = await world.signIn('ann-of-the-settings');
   expect((await world.ask('GET', '/v1/auth/providers')).body).toEqual({ providers: [SOURCE, OTHER].map((id) => ({ id, name: 'g', kind: 'gitlab' })) });
-  expect((await world.ask('GET', `/v1/auth/providers/${SOURCE}`, { token: ENGINE_TOKEN })).body).toEqual({ sourceId: SOURCE, clientId: `of-${SOURCE}`, unknownUsers: 'refuse', redirectUri: redirectUri(SOURCE), changedAt: world.now().toISOString() });
+  expect((await world.ask('GET', `/v1/auth/providers/${SOURCE}`, { token: ENGINE_TOKEN })).body).toEqual({ sourceId: SOURCE, clientId: `of-${SOURCE}`, unknownUsers: 'refuse', ownAccess: false, grants: { good: 0, over: 0 }, redirectUri: redirectUri(SOURCE), changedAt: world.now().toISOString() });
   for (const method of ['GET', 'PUT', 'DELETE']) expect([method, (await world.ask(method, `/v1/auth/providers/${SOURCE}`, { token: ann.accessToken, ...(method === 'PUT' ? { body: {} } : {}) })).status]).toEqual([method, 403]);
   expect(await decide(randomUUID() as SourceId, { clientId: 'x', clientSecret: 'y' })).toMatchObject({ status: 404, body: { code: 'source-unknown' } });
 

@@ -5,6 +5,7 @@ import { SignInFailed, type SignInProof, type SignInProvider } from '#shared/ide
 import { Problem } from '#shared/runtime/problem.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import type { SecretVault } from '#shared/secrets/secret-vault.ts';
+import { keepGrant, takeGrant } from './grants.ts';
 import { activeUser, personOf, type PersonDeps } from './gitlab-person.ts';
 import { randomLetters } from './random-letters.ts';
 import { openSession, type SignInDeps } from './sign-in.ts';
@@ -58,17 +59,18 @@ export async function returnFromGitLab(deps: GitLabSignInDeps, source: SourceId,
   // Taken before anything is asked: it is good once, whatever becomes of it.
   const [taken] = hash === undefined ? [] : await deps.query('update identity_gitlab_sign_ins set returned_at = $3 where state_hash = $1 and source_id = $2 and returned_at is null and expires_at > $3 returning state_hash', [hash, source, deps.now()]);
   if (taken === undefined) throw new Problem(400, 'sign-in-over', 'This sign-in was not begun here, is over, or was used already. Begin again: tekai login --gitlab.');
-  const keep = (values: { failure?: Failure; userId?: string; codeDigest?: string }) => deps.query('update identity_gitlab_sign_ins set failure = $2, user_id = $3, code_digest = $4 where state_hash = $1', [hash, values.failure, values.userId, values.codeDigest]);
+  const keep = (values: { failure?: Failure; userId?: string; codeDigest?: string; grantId?: string | undefined }) => deps.query('update identity_gitlab_sign_ins set failure = $2, user_id = $3, code_digest = $4, grant_id = $5 where state_hash = $1', [hash, values.failure, values.userId, values.codeDigest, values.grantId]);
   try {
     const { client, unknownUsers } = await signInBy(deps, source);
-    const gitlabUserId = await deps.signInProvider.subjectOf(client, proofOf(deps, state), answer);
+    const { gitlabUserId, tokens } = await deps.signInProvider.subjectOf(client, proofOf(deps, state), answer);
     const user = await personOf(deps, { sourceId: source, gitlabUserId, unknownUsers, address });
     if (user === undefined) {
       deps.logger.warn({ source, gitlabUserId }, 'a sign-in by GitLab was refused: nobody who may sign in is that user');
       throw FAILURES.refused();
     }
     const code = randomLetters(CODE_LETTERS);
-    await keep({ userId: user.user_id, codeDigest: digestOf(deps, code) });
+    const grantId = tokens === undefined ? undefined : await keepGrant(deps, { sourceId: source, userId: user.user_id, gitlabUserId, tokens });
+    await keep({ userId: user.user_id, codeDigest: digestOf(deps, code), grantId });
     return code;
   } catch (error) {
     const failed = told(deps, source, error);
@@ -88,12 +90,15 @@ export async function finishSignIn(deps: GitLabSignInDeps, source: SourceId, { h
   // Counted before it is looked at, so that no number of guesses at the same time gets past.
   const counted = await deps.query('update identity_gitlab_sign_ins set guesses = guesses + 1 where handle_hash = $1 and source_id = $2 and expires_at > $3 and guesses < $4 returning guesses', [...given, GUESSES_MAX]);
   if (counted.length === 0) throw over;
-  const [proved] = await deps.query<{ user_id: string }>('delete from identity_gitlab_sign_ins where handle_hash = $1 and source_id = $2 and expires_at > $3 and code_digest = $4 returning user_id', [...given, digestOf(deps, code.trim().toLowerCase())]);
+  const [proved] = await deps.query<{ user_id: string; grant_id: string | null }>('delete from identity_gitlab_sign_ins where handle_hash = $1 and source_id = $2 and expires_at > $3 and code_digest = $4 returning user_id, grant_id', [...given, digestOf(deps, code.trim().toLowerCase())]);
   if (proved === undefined) throw new Problem(401, 'code-wrong', 'This is not the code that the browser was shown.');
   const user = await activeUser(deps, proved.user_id);
   if (user === undefined) throw FAILURES.refused();
   deps.logger.info({ userId: user.user_id, source }, 'somebody signed in by GitLab');
-  return openSession(deps, user, { address });
+  const signedIn = await openSession(deps, user, { address });
+  // Behind the sign-in, which makes it one that may be used.
+  if (proved.grant_id !== null) await takeGrant(deps, proved.grant_id);
+  return signedIn;
 }
 
 export async function sweepSignIns({ query, now }: Pick<GitLabSignInDeps, 'query' | 'now'>): Promise<void> {

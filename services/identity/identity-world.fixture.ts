@@ -32,7 +32,7 @@ const accessAt = (baseUrl: string | undefined): GitLabAccess | undefined => (bas
 export interface Told { readonly status: number; readonly headers: Headers; readonly body: any }
 
 /** Until told to stop. */
-const idle = (_ms: number, signal: AbortSignal) => new Promise<void>((resolve) => { signal.addEventListener('abort', () => resolve()); });
+const idle = (_ms: number, signal: AbortSignal) => new Promise<void>((resolve) => { if (signal.aborted) resolve(); else signal.addEventListener('abort', () => resolve()); });
 
 /** Identity behind a guarded door, on a Postgres of its own, with a clock of its own. */
 export async function createIdentityWorld() {
@@ -75,7 +75,7 @@ export async function createIdentityWorld() {
   door.use(guard({ roleOf: async () => undefined, readable: async () => new Set() }));
   // Of the clock that stands still: nobody is limited by address but who means to be.
   const counts = createMemoryRequestCounts(() => world.at);
-  const startAt = (where: Pick<typeof door, 'use'>) => start({ pool, query, vault, log, sources: { access: async (id) => accessAt(world.places.get(id)) }, signInProvider: createOpenIdSignInProvider({ addresses: createAddressGuard({ allowed: ['127.0.0.0/8'] }), now: world.now }), store: { sources: async () => world.sources.map((id) => ({ id, name: 'g', baseUrl: 'https://gitlab.example.com', registeredAt: '', revision: 0 })) }, callers, access, counts, door: where, issuer, logger, now: world.now, announce: (text) => world.announced.push(text), sleep: (_ms, signal) => new Promise((resolve) => { signal.addEventListener('abort', () => resolve()); }) });
+  const startAt = (where: Pick<typeof door, 'use'>) => start({ pool, query, vault, log, sources: { access: async (id) => accessAt(world.places.get(id)) }, signInProvider: createOpenIdSignInProvider({ addresses: createAddressGuard({ allowed: ['127.0.0.0/8'] }), now: world.now }), store: { sources: async () => world.sources.map((id) => ({ id, name: 'g', baseUrl: 'https://gitlab.example.com', registeredAt: '', revision: 0 })) }, callers, access, counts, door: where, issuer, logger, now: world.now, announce: (text) => world.announced.push(text), sleep: idle });
   const service = await startAt(door);
   world.url = `http://127.0.0.1:${await door.listen(0)}`;
   world.access = access;

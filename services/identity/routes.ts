@@ -10,6 +10,7 @@ import type { RequestCounts } from '#shared/runtime/request-counts.ts';
 import { addUser, changeUser, eraseUser, listUsers, nameOf, resetPassword } from './accounts.ts';
 import { by, from } from './asked-by.ts';
 import { bindGitLabUser, gitlabUsersOf, unbindEverywhere, unbindGitLabUser } from './gitlab-users.ts';
+import { forgetGrantsOf, sweepGrants } from './grants.ts';
 import { listTokens, makeToken, revokeToken } from './personal-tokens.ts';
 import { gitlabSignInRoutes } from './gitlab-sign-in-routes.ts';
 import type { GitLabSignInDeps } from './gitlab-sign-in.ts';
@@ -53,7 +54,8 @@ function signInRoutes(deps: RouteDeps, router: Router): void {
     response.json(await refresh(deps, { ...parseBody(byRefreshToken, request.body), address: from(request) }));
   });
   router.post('/v1/auth/logout', readJson, async (request, response) => {
-    await signOut(deps, { ...parseBody(byRefreshToken, request.body), address: from(request) });
+    const userId = await signOut(deps, { ...parseBody(byRefreshToken, request.body), address: from(request) });
+    if (userId !== undefined) await sweepGrants(deps, userId);
     response.status(204).end();
   });
 }
@@ -81,6 +83,7 @@ function ownRoutes(deps: RouteDeps, router: Router): void {
   });
   router.delete('/v1/tokens/:id', isKnown, async (request, response) => {
     await revokeToken(deps, userOf(response), { id: String(request.params['id']), by: by(request, response) });
+    await sweepGrants(deps, userOf(response));
     response.status(204).end();
   });
 }
@@ -90,25 +93,38 @@ function userRoutes(deps: RouteDeps, router: Router): void {
   const isKnown = requireAccess(deps.access);
   router.get('/v1/users', isKnown, async (_request, response) => void response.json({ users: await listUsers(deps) }));
   router.post('/v1/users', isKnown, readJson, async (request, response) => void response.status(201).json(await addUser(deps, { ...parseBody(addUserBody, request.body), by: by(request, response) })));
-  router.patch('/v1/users/:id', isKnown, readJson, async (request, response) => void response.json(await changeUser(deps, String(request.params['id']), { ...parseBody(changeUserBody, request.body), by: by(request, response) })));
+  router.patch('/v1/users/:id', isKnown, readJson, async (request, response) => {
+    const user = await changeUser(deps, String(request.params['id']), { ...parseBody(changeUserBody, request.body), by: by(request, response) });
+    await sweepGrants(deps, user.id);
+    response.json(user);
+  });
   router.delete('/v1/users/:id', isKnown, async (request, response) => {
     const id = String(request.params['id']);
     await unbindEverywhere(deps, id, actorOf(response));
     await eraseUser(deps, id, by(request, response));
+    await forgetGrantsOf(deps, id);
     response.status(204).end();
   });
   router.get('/v1/users/:id/gitlab-users', isKnown, async (request, response) => void response.json({ gitlabUsers: await gitlabUsersOf(deps, String(request.params['id'])) }));
   router.put('/v1/users/:id/gitlab-users/:source', isKnown, readJson, async (request, response) => {
     const id = String(request.params['id']);
-    await bindGitLabUser(deps, id, { sourceId: sourceIn(request), ...parseBody(bindGitLabUserBody, request.body), actor: actorOf(response) });
+    const { gitlabUserId } = parseBody(bindGitLabUserBody, request.body);
+    await forgetGrantsOf(deps, id, { sourceId: sourceIn(request), butOf: gitlabUserId });
+    await bindGitLabUser(deps, id, { sourceId: sourceIn(request), gitlabUserId, actor: actorOf(response) });
     response.json({ gitlabUsers: await gitlabUsersOf(deps, id, [sourceIn(request)]) });
   });
   router.delete('/v1/users/:id/gitlab-users/:source', isKnown, async (request, response) => {
     const id = String(request.params['id']);
+    // Before: after it, a command that is sent again would find nothing to do.
+    await forgetGrantsOf(deps, id, { sourceId: sourceIn(request) });
     await unbindGitLabUser(deps, id, { sourceId: sourceIn(request), actor: actorOf(response) });
     response.json({ gitlabUsers: await gitlabUsersOf(deps, id, [sourceIn(request)]) });
   });
-  router.post('/v1/users/:id/one-time-password', isKnown, async (request, response) => void response.json(await resetPassword(deps, String(request.params['id']), by(request, response))));
+  router.post('/v1/users/:id/one-time-password', isKnown, async (request, response) => {
+    const user = await resetPassword(deps, String(request.params['id']), by(request, response));
+    await sweepGrants(deps, user.id);
+    response.json(user);
+  });
 }
 
 /** @throws Problem 429 */

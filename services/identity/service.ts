@@ -1,6 +1,7 @@
 import type { HttpDoor } from '#shared/runtime/http-door.ts';
 import type { RunningService } from '#shared/runtime/service.ts';
 import { addFirstAdmin } from './accounts.ts';
+import { careForGrants } from './care-for-grants.ts';
 import { sweepSignIns } from './gitlab-sign-in.ts';
 import { sweepGuesses } from './guesses.ts';
 import { turnKeys } from './keys.ts';
@@ -31,7 +32,8 @@ export async function start(given: IdentityDeps): Promise<RunningService> {
   deps.door.use(identityRoutes(deps));
   const caring = care(deps, stopping.signal);
   const recording = untilRecorded(deps, stopping.signal);
-  return { name: 'identity', stop: async () => { stopping.abort(); await Promise.all([caring, recording]); } };
+  const granting = careForGrants(deps, stopping.signal);
+  return { name: 'identity', stop: async () => { stopping.abort(); await Promise.all([caring, recording, granting]); } };
 }
 
 /** Of those who wait together, one does it; after a failure the next who asks tries again. */

@@ -110,14 +110,15 @@ export async function refresh(deps: SignInDeps, { refreshToken, address }: From 
   throw refused;
 }
 
-/** Says nothing of whether there was one. */
-export async function signOut({ query, now }: SignInDeps, { refreshToken, address }: From & { readonly refreshToken: string }): Promise<void> {
+/** Says nothing of whether there was one. @returns who did, when they had not yet */
+export async function signOut({ query, now }: SignInDeps, { refreshToken, address }: From & { readonly refreshToken: string }): Promise<string | undefined> {
   const hash = hashOfOpaque('refresh', refreshToken);
-  if (hash === undefined) return;
-  await recorded(query, {
+  if (hash === undefined) return undefined;
+  const [ended] = await recorded<{ user_id: string }>(query, {
     sql: `update identity_sessions s set revoked_at = $2, revoked_why = 'signed out' from identity_refresh_tokens r where r.hash = $1 and s.session_id = r.session_id and s.revoked_at is null returning s.session_id, s.user_id`,
     values: [hash, now()],
   }, { by: { actor: 'owner', address }, acts: ['signed-out'], about: 'session_id', at: now() });
+  return ended?.user_id;
 }
 
 export async function makeTicket({ query, now }: SignInDeps, sessionId: string): Promise<{ readonly ticket: string; readonly expiresInSeconds: number }> {

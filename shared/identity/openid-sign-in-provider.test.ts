@@ -16,7 +16,7 @@ let client: SignInClient;
 let ours: SignInProvider;
 beforeAll(async () => {
   gitlab = await startOpenIdProvider();
-  client = { access: { baseUrl: gitlab.url, caPem: undefined, proxyUrl: undefined, client: undefined, allowAddresses: [] }, clientId: 'tekai', clientSecret: SECRET, redirectUri: REDIRECT };
+  client = { access: { baseUrl: gitlab.url, caPem: undefined, proxyUrl: undefined, client: undefined, allowAddresses: [] }, clientId: 'tekai', clientSecret: SECRET, redirectUri: REDIRECT, ownAccess: false };
   await gitlab.addClient({ clientId: 'tekai', clientSecret: SECRET, redirectUri: REDIRECT });
 });
 const servers: Server[] = [];
@@ -33,11 +33,27 @@ const failureOf = (promise: Promise<unknown>) => promise.then((value) => { throw
 
 test('who signs in at GitLab is told by their id there; nothing is asked for but that, with PKCE, a state and a nonce', async () => {
   const answer = await comesBack();
-  expect(await ours.subjectOf(client, PROOF, answer)).toBe(USER);
+  expect(await ours.subjectOf(client, PROOF, answer)).toEqual({ gitlabUserId: USER, tokens: undefined });
   const [authorize, token] = (await gitlab.asked()).slice(-2);
   expect(authorize).toMatchObject({ at: 'authorize', response_type: 'code', scope: 'openid', redirect_uri: REDIRECT, state: PROOF.state, nonce: PROOF.nonce, code_challenge_method: 'S256', code_challenge: expect.stringMatching(/^[\w-]{43}$/) });
   expect(JSON.stringify(authorize)).not.toContain(PROOF.codeVerifier);
   expect(token).toMatchObject({ at: 'token', grant_type: 'authorization_code', hasVerifier: true });
+});
+
+test('where a person is asked for their own access too, what comes back can be turned, each once', async () => {
+  const own = { ...client, ownAccess: true };
+  const { gitlabUserId, tokens } = await ours.subjectOf(own, PROOF, (await gitlab.browse(await ours.authorizationUrl(own, PROOF), USER)).searchParams);
+  expect((await gitlab.asked()).findLast(({ at }) => at === 'authorize')).toMatchObject({ scope: 'openid read_api' });
+  expect([gitlabUserId, tokens]).toEqual([USER, { accessToken: expect.any(String), refreshToken: expect.any(String), expiresInSeconds: 7_200 }]);
+  const next = await ours.turn(own, tokens!.refreshToken);
+  expect([next.accessToken, next.refreshToken].some((one) => [tokens!.accessToken, tokens!.refreshToken].includes(one))).toBe(false);
+  const again = await failureOf(ours.turn(own, tokens!.refreshToken));
+  expect(again).toMatchObject({ failure: 'denied' });
+  for (const secret of [tokens!.refreshToken, next.refreshToken, SECRET]) expect(JSON.stringify([again.message, String(again.cause), again.stack])).not.toContain(secret);
+  // By another application, and of a GitLab that is away: nothing is known of the token by that.
+  expect(await failureOf(ours.turn({ ...own, clientSecret: 'another' }, next.refreshToken))).toMatchObject({ failure: 'client' });
+  await gitlab.fault({ away: '/oauth/token' });
+  expect(await failureOf(ours.turn(own, next.refreshToken))).toBeInstanceOf(Unavailable);
 });
 
 test('what came back for another sign-in is not taken: another state, another nonce, another verifier; nor is a code twice', async () => {
@@ -45,7 +61,7 @@ test('what came back for another sign-in is not taken: another state, another no
   expect(await failureOf(ours.subjectOf(client, { ...PROOF, nonce: 'another' }, await comesBack()))).toMatchObject({ failure: 'answer', message: expect.stringContaining('nonce') });
   expect(await failureOf(ours.subjectOf(client, { ...PROOF, codeVerifier: 'w'.repeat(64) }, await comesBack()))).toMatchObject({ failure: 'answer', message: expect.stringContaining('invalid_grant') });
   const answer = await comesBack();
-  expect(await ours.subjectOf(client, PROOF, answer)).toBe(USER);
+  expect(await ours.subjectOf(client, PROOF, answer)).toEqual({ gitlabUserId: USER, tokens: undefined });
   expect(await failureOf(ours.subjectOf(client, PROOF, answer))).toMatchObject({ failure: 'answer', message: expect.stringContaining('invalid_grant') });
 });
 

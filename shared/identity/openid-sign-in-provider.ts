@@ -1,10 +1,10 @@
 import { decodeProtectedHeader } from 'jose';
-import { allowInsecureRequests, AuthorizationResponseError, authorizationCodeGrant, buildAuthorizationUrl, calculatePKCECodeChallenge, ClientSecretPost, customFetch, discovery, enableNonRepudiationChecks, ResponseBodyError, WWWAuthenticateChallengeError, type Configuration, type CustomFetch } from 'openid-client';
+import { allowInsecureRequests, AuthorizationResponseError, authorizationCodeGrant, buildAuthorizationUrl, calculatePKCECodeChallenge, ClientSecretPost, customFetch, discovery, enableNonRepudiationChecks, refreshTokenGrant, ResponseBodyError, WWWAuthenticateChallengeError, type Configuration, type CustomFetch, type TokenEndpointResponse } from 'openid-client';
 import { fetch as fetchBy, type Dispatcher } from 'undici';
 import { AddressRefused, type AddressGuard } from '#shared/addresses/address-guard.ts';
 import { createSourceDispatcher } from '#shared/gitlab/source-dispatcher.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
-import { SignInFailed, type SignInClient, type SignInProvider } from './sign-in-provider.ts';
+import { SignInFailed, type OwnTokens, type SignInClient, type SignInProvider } from './sign-in-provider.ts';
 
 /** Somebody waits in a browser. */
 const BOUNDS = { connectMs: 5_000, idleMs: 10_000 } as const;
@@ -19,6 +19,10 @@ const KNOWN_MAX = 100;
 const ALGORITHMS = new Set(['RS256', 'ES256', 'EdDSA', 'Ed25519']);
 /** Nothing of GitLab may be read with it. */
 const SCOPE = 'openid';
+/** There is none that shows projects and no code: what else it could read is never asked for. */
+const OWN_ACCESS_SCOPE = 'read_api';
+/** GitLab's, where it does not say. */
+const ACCESS_TOKEN_SECONDS = 7_200;
 
 export interface OpenIdOptions { readonly addresses: AddressGuard; now(): Date }
 
@@ -46,7 +50,7 @@ export function createOpenIdSignInProvider({ addresses, now }: OpenIdOptions): S
 
   return {
     authorizationUrl: (client, { state, nonce, codeVerifier }) => explained(client, async () => buildAuthorizationUrl(await configurationOf(client), {
-      response_type: 'code', redirect_uri: client.redirectUri, scope: SCOPE, state, nonce, code_challenge: await calculatePKCECodeChallenge(codeVerifier), code_challenge_method: 'S256',
+      response_type: 'code', redirect_uri: client.redirectUri, scope: scopeOf(client), state, nonce, code_challenge: await calculatePKCECodeChallenge(codeVerifier), code_challenge_method: 'S256',
     })),
 
     subjectOf: (client, { state, nonce, codeVerifier }, answer) => explained(client, async () => {
@@ -56,9 +60,26 @@ export function createOpenIdSignInProvider({ addresses, now }: OpenIdOptions): S
       if (!ALGORITHMS.has(alg)) throw new SignInFailed('answer', `the ID token is signed by ${alg}, which is not taken`);
       const subject = tokens.claims()?.sub ?? '';
       if (!/^[1-9]\d{0,14}$/.test(subject)) throw new SignInFailed('set-up', 'the ID token names its subject by something that is no id of a GitLab user');
-      return Number(subject);
+      return { gitlabUserId: Number(subject), tokens: client.ownAccess ? ownTokens(tokens) : undefined };
+    }),
+
+    turn: (client, refreshToken) => explained(client, async () => {
+      const tokens = await refreshTokenGrant(await configurationOf(client), refreshToken).catch((error: unknown) => {
+        throw inCauses(error, ResponseBodyError)?.error === 'invalid_grant' ? new SignInFailed('denied', `${new URL(client.access.baseUrl).origin} takes this refresh token no longer`) : error;
+      });
+      const turned = ownTokens(tokens);
+      if (turned === undefined) throw new SignInFailed('denied', `${new URL(client.access.baseUrl).origin} gives no token to go on with`);
+      return turned;
     }),
   };
+}
+
+const scopeOf = ({ ownAccess }: SignInClient) => (ownAccess ? `${SCOPE} ${OWN_ACCESS_SCOPE}` : SCOPE);
+
+/** Of what was given: where GitLab does not name the scopes, they are those that were asked for. */
+function ownTokens({ access_token: accessToken, refresh_token: refreshToken, scope = OWN_ACCESS_SCOPE, expires_in: expiresInSeconds = ACCESS_TOKEN_SECONDS }: TokenEndpointResponse): OwnTokens | undefined {
+  if (refreshToken === undefined || !scope.split(' ').includes(OWN_ACCESS_SCOPE)) return undefined;
+  return { accessToken, refreshToken, expiresInSeconds };
 }
 
 /** @throws SignInFailed when it names another issuer, or places of another origin: then a secret of ours would go where nobody sent it */

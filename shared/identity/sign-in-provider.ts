@@ -7,12 +7,29 @@ export interface SignInClient {
   readonly clientSecret: string;
   /** Exactly as it is registered there. */
   readonly redirectUri: string;
+  /** People are asked whether we may see what they read there, too. */
+  readonly ownAccess: boolean;
 }
 
 /** Of one sign-in: what must come back, and what only who began it can show. */
 export interface SignInProof { readonly state: string; readonly nonce: string; readonly codeVerifier: string }
 
-/** `denied`: by who was asked there. `client`: our id or secret is not taken. `set-up`: it cannot be used as it is. `answer`: it proves nothing. */
+/** What a person has let us see of theirs. Secret, both. */
+export interface OwnTokens {
+  readonly accessToken: string;
+  readonly expiresInSeconds: number;
+  /** Good once: whoever turns it in is given the next ones, and nobody else may use it. */
+  readonly refreshToken: string;
+}
+
+/** Who came back, by the id that GitLab gave them. */
+export interface Subject {
+  readonly gitlabUserId: number;
+  /** Undefined: nobody was asked for them, or GitLab gave none. */
+  readonly tokens: OwnTokens | undefined;
+}
+
+/** `denied`: by who was asked there, or no longer by who was. `client`: our id or secret is not taken. `set-up`: it cannot be used as it is. `answer`: it proves nothing. */
 export type SignInFailure = 'denied' | 'client' | 'set-up' | 'answer';
 
 /** GitLab answered, and nobody is signed in by it. The message is for the log: it holds no token and no code. */
@@ -30,6 +47,8 @@ export class SignInFailed extends Error {
 export interface SignInProvider {
   /** Where the browser is sent. */
   authorizationUrl(client: SignInClient, proof: SignInProof): Promise<URL>;
-  /** Who came back, by the id that GitLab gave them. @param answer the query that they came back with */
-  subjectOf(client: SignInClient, proof: SignInProof, answer: URLSearchParams): Promise<number>;
+  /** Who came back. @param answer the query that they came back with */
+  subjectOf(client: SignInClient, proof: SignInProof, answer: URLSearchParams): Promise<Subject>;
+  /** The next tokens for this one, which is good no longer. SignInFailed `denied`: it was not good any more. */
+  turn(client: SignInClient, refreshToken: string): Promise<OwnTokens>;
 }

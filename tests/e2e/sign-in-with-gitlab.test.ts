@@ -21,7 +21,7 @@ let source: string;
 
 beforeAll(async () => {
   [system, folder] = await Promise.all([startSystem(), mkdtemp(path.join(tmpdir(), 'tekai-sign-in-'))]);
-  gitlab = await startOpenIdProvider(system.gitlab.url);
+  gitlab = await startOpenIdProvider(system.gitlab);
   source = (await system.ask('POST', '/v1/sources', { body: { baseUrl: gitlab.url, token: system.gitlab.token, name: 'work' } })).json<{ id: string }>().id;
   await writeFile(path.join(folder, 'secret'), `${SECRET}\n`);
 }, 180_000);

@@ -3,9 +3,10 @@ import { decodeJwt, exportJWK, generateKeyPair, importJWK, SignJWT, UnsecuredJWT
 import Provider from 'oidc-provider';
 
 // A GitLab as far as signing in goes, in a process of its own: `sub` is the number of a user, whom the browser names by login_hint.
-// What else is asked of it goes to the GitLab that --gitlab names. What it does wrong is said at /_double/fault.
+// What else is asked of it goes to the simulator that it is started with, which knows the access tokens that are given out here: each
+// ends the one before, as a refresh does at GitLab. What it does wrong is said at /_double/fault.
 
-const [, , gitlab] = process.argv;
+const [, , gitlab, adminToken = ''] = process.argv;
 const { publicKey, privateKey } = await generateKeyPair('RS256', { extractable: true });
 const other = await generateKeyPair('RS256', { extractable: true });
 const key = { ...(await exportJWK(privateKey)), kid: 'of-gitlab', use: 'sig' };
@@ -18,8 +19,10 @@ await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
 const url = `http://127.0.0.1:${server.address().port}`;
 
 const provider = new Provider(url, {
-  clients: [], jwks: { keys: [key] }, scopes: ['openid'], clientAuthMethods: ['client_secret_post', 'client_secret_basic'],
+  clients: [], jwks: { keys: [key] }, scopes: ['openid', 'read_api'], clientAuthMethods: ['client_secret_post', 'client_secret_basic'],
   pkce: { required: () => true },
+  // As GitLab: with each access token, good once.
+  issueRefreshToken: () => true, rotateRefreshToken: () => true, ttl: { AccessToken: () => fault.lasts ?? 7_200 },
   routes: { authorization: '/oauth/authorize', token: '/oauth/token', jwks: '/oauth/discovery/keys' },
   features: { devInteractions: { enabled: false } },
   interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
@@ -27,7 +30,7 @@ const provider = new Provider(url, {
   findAccount: (_context, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
   async loadExistingGrant({ oidc }) {
     const grant = new provider.Grant({ clientId: oidc.client.clientId, accountId: oidc.session.accountId });
-    grant.addOIDCScope('openid');
+    grant.addOIDCScope('openid read_api');
     await grant.save();
     return grant;
   },
@@ -39,8 +42,20 @@ provider.use(async (context, next) => {
   if (context.path === '/.well-known/openid-configuration' && fault.discovery !== undefined) context.body = { ...context.body, ...fault.discovery };
   if (context.path !== '/oauth/token') return;
   asked.push({ at: 'token', grant_type: context.oidc?.params?.grant_type, hasVerifier: context.oidc?.params?.code_verifier !== undefined });
+  if (context.body?.access_token !== undefined) await knowToken(context.oidc.account.accountId, context.body);
   if (context.body?.id_token !== undefined) context.body = { ...context.body, id_token: await signed({ ...decodeJwt(context.body.id_token), ...fault.claims }) };
 });
+
+const tokenIds = new Map();
+
+/** In the simulator, of whom it knows. */
+async function knowToken(user, { access_token: secret, scope, expires_in: expiresInSeconds }) {
+  if (gitlab === undefined) return;
+  const tell = async (method, path, body) => (await fetch(`${gitlab}/_simulator${path}`, { method, headers: { 'x-simulator-token': adminToken, 'content-type': 'application/json' }, body: JSON.stringify(body) })).json();
+  if (tokenIds.has(user)) await tell('PATCH', `/tokens/${tokenIds.get(user)}`, { revoked: true });
+  const { id } = await tell('POST', '/tokens', { user, kind: 'oauth', secret, scopes: scope.split(' '), expiresInSeconds });
+  tokenIds.set(user, id);
+}
 
 async function signed(claims) {
   const said = Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== null));
@@ -71,7 +86,7 @@ async function answer(request, response) {
 }
 
 async function told(where, body, response) {
-  if (where === '/_double/clients') await provider.Client.adapter.upsert(body.client_id, { token_endpoint_auth_method: 'client_secret_post', ...body });
+  if (where === '/_double/clients') await provider.Client.adapter.upsert(body.client_id, { token_endpoint_auth_method: 'client_secret_post', grant_types: ['authorization_code', 'refresh_token'], ...body });
   if (where === '/_double/fault') fault = body;
   response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(asked));
 }

@@ -14,6 +14,8 @@ export interface OpenIdFault {
   readonly secret?: string;
   /** Said in place of what the discovery document says. */
   readonly discovery?: Readonly<Record<string, unknown>>;
+  /** Seconds that an access token lasts. */
+  readonly lasts?: number;
 }
 
 /** A GitLab as far as signing in goes, in a process of its own; and the browser of somebody who is asked there. */
@@ -29,9 +31,9 @@ export interface OpenIdProvider {
   stop(): Promise<void>;
 }
 
-/** @param gitlab what is asked of it beside signing in goes there */
-export async function startOpenIdProvider(gitlab?: string): Promise<OpenIdProvider> {
-  const program = spawnProgram(MAIN, { arguments: gitlab === undefined ? [] : [gitlab] });
+/** @param gitlab a simulator: what is asked of it beside signing in goes there, and it knows the tokens that are given out here */
+export async function startOpenIdProvider(gitlab?: { readonly url: string; readonly adminToken: string }): Promise<OpenIdProvider> {
+  const program = spawnProgram(MAIN, { arguments: gitlab === undefined ? [] : [gitlab.url, gitlab.adminToken] });
   const { url } = await program.line<{ url: string }>();
   // Its warnings must not fill the pipe; those about its being no production are meant for others.
   program.child.stderr?.resume();

@@ -51,7 +51,8 @@ function changeUser(instance: Instance, call: Call) {
 function seedToken(instance: Instance, call: Call) {
   const { input } = call;
   const userId = userIdFrom(instance, input.text('user'));
-  const [name, secret, expiresAt, username, project] = [input.text('name'), input.text('secret'), input.text('expiresAt'), input.text('username'), input.text('project')];
+  const [name, secret, username, project] = [input.text('name'), input.text('secret'), input.text('username'), input.text('project')];
+  const expiresAt = endOf(instance, call) ?? input.text('expiresAt');
   const token = createToken(instance, {
     userId,
     scopes: input.list('scopes'),
@@ -63,6 +64,12 @@ function seedToken(instance: Instance, call: Call) {
     ...(project === undefined ? {} : { projectId: projectOf(instance, project).id }),
   });
   return json(token, 201);
+}
+
+/** As GitLab says it of an OAuth token: in seconds from now. */
+function endOf(instance: Instance, { input }: Call): string | undefined {
+  const seconds = input.whole('expiresInSeconds');
+  return seconds === undefined ? undefined : new Date(instance.now().getTime() + seconds * 1_000).toISOString();
 }
 
 function changeToken(instance: Instance, call: Call) {

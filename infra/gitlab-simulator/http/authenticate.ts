@@ -13,7 +13,10 @@ export function findToken(instance: Instance, secret: string): Token | undefined
 }
 
 export function isExpired(instance: Instance, token: Token): boolean {
-  return token.expiresAt !== null && instance.now().toISOString().slice(0, 10) >= token.expiresAt;
+  if (token.expiresAt === null) return false;
+  // A day, at whose beginning it ends; an OAuth token's is a moment.
+  const now = instance.now().toISOString();
+  return token.expiresAt.includes('T') ? now >= token.expiresAt : now.slice(0, 10) >= token.expiresAt;
 }
 
 export function hasScope(token: Token, wanted: string[]): boolean {

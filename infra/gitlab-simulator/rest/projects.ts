@@ -1,5 +1,5 @@
 import { runGitText } from '../git/git-command.ts';
-import { ApiError, json } from '../http/answer.ts';
+import { ApiError, invalidParameter, json } from '../http/answer.ts';
 import { idKeysetPage, isKeyset, offsetPage } from '../http/paging.ts';
 import type { Call, Route } from '../http/router.ts';
 import { repositoryOf, type Instance } from '../instance.ts';
@@ -46,9 +46,8 @@ export function pageOfProjects(instance: Instance, call: Call, projects: Project
 
 function projectFilter(instance: Instance, call: Call): (project: Project) => boolean {
   const { input } = call;
-  const context = accessContext(instance);
   const [archived, isMember, isOwned] = [input.flag('archived'), input.flag('membership'), input.flag('owned')];
-  const [visibility, search, minAccess] = [input.text('visibility'), input.text('search')?.toLowerCase(), input.whole('min_access_level')];
+  const [visibility, search, minAccess] = [input.text('visibility'), input.text('search')?.toLowerCase(), minAccessFrom(call)];
   const [after, before] = [input.text('last_activity_after'), input.text('last_activity_before')];
   const [idAfter, idBefore] = [input.whole('id_after'), input.whole('id_before')];
   const isInNamespaces = input.flag('search_namespaces') === true;
@@ -62,17 +61,26 @@ function projectFilter(instance: Instance, call: Call): (project: Project) => bo
     if (before !== undefined && new Date(project.lastActivityAt) > new Date(before)) return false;
     if (search !== undefined && !`${project.name} ${isInNamespaces ? fullPathOf(instance.state, project) : project.path}`.toLowerCase().includes(search)) return false;
     if (isOwned && namespaceOf(instance.state, project).ownerId !== userId && !isDirectMember(instance, project, { userId, access: 50 })) return false;
-    if (isMember && !isMemberOf(instance, call, project)) return false;
-    return minAccess === undefined || accessToProject(context, call.caller, project) >= minAccess;
+    if (isMember && membershipIn(instance, call, project) === 0) return false;
+    return minAccess === undefined || !call.caller?.user || membershipIn(instance, call, project) >= minAccess;
   };
 }
 
 /** An administrator sees everything, but is a member only where he was made one. */
-function isMemberOf(instance: Instance, call: Call, project: Project): boolean {
+function membershipIn(instance: Instance, call: Call, project: Project): number {
   const user = call.caller?.user;
-  if (!user) return false;
+  if (!user) return 0;
   const asPerson = { token: call.caller!.token, user: { ...user, isAdmin: false } };
-  return accessToProject(accessContext(instance), asPerson, project) > 0;
+  return accessToProject(accessContext(instance), asPerson, project);
+}
+
+/** Of a list: GitLab has its authorised projects by it, of an administrator too. */
+const MIN_ACCESS_LEVELS = [5, 10, 15, 20, 25, 30, 40, 50];
+
+function minAccessFrom(call: Call): number | undefined {
+  const level = call.input.whole('min_access_level');
+  if (level !== undefined && !MIN_ACCESS_LEVELS.includes(level)) throw invalidParameter('min_access_level does not have a valid value');
+  return level;
 }
 
 function isDirectMember(instance: Instance, project: Project, who: { userId: number | undefined; access: number }): boolean {

@@ -30,6 +30,7 @@ export interface Token extends Row {
   username: string | null;
   projectId: number | null;
   scopes: string[];
+  /** A day; of an OAuth token a moment, two hours after it was made. */
   expiresAt: string | null;
   isRevoked: boolean;
   createdAt: string;
