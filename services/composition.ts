@@ -25,6 +25,7 @@ import { createGitbeakerOpener } from '#shared/gitlab/gitbeaker-gitlab.ts';
 import { createIdentityAccess, type IdentityAccess } from '#shared/identity/identity-access.ts';
 import { createOpenIdSignInProvider } from '#shared/identity/openid-sign-in-provider.ts';
 import { createPostgresKnownCallers } from '#shared/identity/postgres-known-callers.ts';
+import { createPostgresOwnAccess } from '#shared/identity/postgres-own-access.ts';
 import { type CheckedLog } from '#shared/log/checked-log.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
 import { createTracedLog } from '#shared/log/traced-log.ts';
@@ -212,7 +213,7 @@ async function wire({ settings, logger, pools, token, in_, door, metrics, waits,
     services: {
       identity: () => startIdentity({ ...intake, signInProvider: createOpenIdSignInProvider({ addresses, now }), log, store, callers, access, counts, door, issuer: publicUrl, announce, logger, now, sleep }),
       ingress: () => startIngress({ ...intake, log, store, openGitLab, bus, people: callers, door, access, logger, metrics, tracing, now, sleep }, { spoolDirectory: in_('spool'), spoolBytesMax: SPOOL_BYTES_MAX, publicUrl }),
-      scheduler: () => startScheduler({ log, sources, checks, openGitLab, publicUrl, bus, store, query, metrics, logger, now, sleep }, { concurrency: CONCURRENCY.scheduler, concurrencyOfSource: CONCURRENCY.schedulerOfSource, polling: settings.polling }),
+      scheduler: () => startScheduler({ log, sources, ownAccess: createPostgresOwnAccess({ query, vault, now }), checks, openGitLab, publicUrl, bus, store, query, metrics, logger, now, sleep }, { concurrency: CONCURRENCY.scheduler, concurrencyOfSource: CONCURRENCY.schedulerOfSource, polling: settings.polling }),
       relay: async () => {
         const client = await openKafka({ settings, logger });
         const { createKafkaFactTopic } = await import('#shared/bus/kafka-fact-topic.ts');

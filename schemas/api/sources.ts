@@ -16,19 +16,6 @@ export const sourceToken = z.object({
   checkedAt: apiTime,
 });
 
-/** `GET /v1/sources/{id}` */
-export const sourceDetail = z.object({
-  id: sourceId, name: z.string(), baseUrl: z.string(), registeredAt: apiTime,
-  /** Of what people decided about it: `If-Match: "<revision>"`. */
-  revision: z.int().min(0),
-  token: sourceToken.nullable().default(null),
-  check: z.object({ state: z.enum(['ok', 'refused', 'unreachable', 'unknown']) }).default({ state: 'unknown' }),
-});
-
-/** `GET /v1/sources` */
-export const sourceList = z.object({ sources: z.array(sourceDetail) });
-export type SourceAnswer = z.infer<typeof sourceDetail>;
-
 /** In `GET /v1/sources/{id}`: how close the looks at its refs can be within the budget of requests. Null until the first look. */
 export const sourcePolling = z.object({
   /** A push without a webhook is found within so many seconds: of a codebase active in the last hour, and of a quiet one. */
@@ -39,10 +26,27 @@ export const sourcePolling = z.object({
   wantedPerMinute: z.int(),
   /** Who reads what is learnt within so many seconds, also when no webhook tells; null until it was reckoned. */
   readersBoundSeconds: z.int().nullable(),
+  /** What active people read is learnt within `boundSeconds`, of those who are asked by their own token; null where nobody is. An engine of before does not say. */
+  people: z.object({ active: z.int().min(0), asked: z.int().min(0), boundSeconds: z.int() }).nullable().default(null),
   /** GitLab asked for a pause, or does not answer: no look before this. */
   heldUntil: apiTime.nullable(),
   heldReason: z.string().nullable(),
 });
+
+/** `GET /v1/sources/{id}` */
+export const sourceDetail = z.object({
+  id: sourceId, name: z.string(), baseUrl: z.string(), registeredAt: apiTime,
+  /** Of what people decided about it: `If-Match: "<revision>"`. */
+  revision: z.int().min(0),
+  token: sourceToken.nullable().default(null),
+  check: z.object({ state: z.enum(['ok', 'refused', 'unreachable', 'unknown']) }).default({ state: 'unknown' }),
+  /** Of one source: how soon things are learnt of it. Not in the list. */
+  polling: sourcePolling.nullish(),
+});
+
+/** `GET /v1/sources` */
+export const sourceList = z.object({ sources: z.array(sourceDetail) });
+export type SourceAnswer = z.infer<typeof sourceDetail>;
 
 /** `POST /v1/sources` */
 export const sourceRegistered = z.object({ id: sourceId, webhookUrl: z.string() });

@@ -22,7 +22,10 @@ export const restProject = z.looseObject({
   forked_from_project: z.looseObject({ id: gitlabProjectId.nullish() }).nullish(),
 });
 
-/** An entry of GET /projects/:id/members/all. Levels are compared, never enumerated; `membership_state` since 14.x. */
+/** An entry of GET /projects?simple=true: all that is asked of it is which it is. */
+export const restProjectNamed = z.looseObject({ id: gitlabProjectId });
+
+/** An entry of GET /projects/:id/members/all, and what GET /projects/:id/members/all/:user_id answers. Levels are compared, never enumerated; `membership_state` since 14.x. */
 export const restMember = z.looseObject({
   id: z.int().min(1),
   access_level: z.int(),

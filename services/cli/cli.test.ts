@@ -152,10 +152,17 @@ describe('source', () => {
     expect(JSON.parse((await ask('source', 'check', 'work', '--json')).stdout)).toEqual(found);
   });
 
-  test('show says what was last found of the token', async () => {
+  test('show says what was last found of the token, and how soon it is learnt who reads what', async () => {
     const token = { lastFour: 'wxyz', kind: 'personal', scopes: ['read_api'], expiresAt: '2027-02-01', checkedAt: TIME };
-    engine.answer('GET /v1/sources', { sources: [{ id: SOURCE_ID, name: 'work', baseUrl: 'https://gitlab.example.com', registeredAt: TIME, revision: 0, token, check: { state: 'ok' } }] });
+    const source = { id: SOURCE_ID, name: 'work', baseUrl: 'https://gitlab.example.com', registeredAt: TIME, revision: 0, token, check: { state: 'ok' } };
+    engine.answer('GET /v1/sources', { sources: [source] });
+    engine.answer(`GET /v1/sources/${SOURCE_ID}`, { ...source, polling: null });
     expect((await ask('source', 'show', 'work')).stdout).toMatch(/check {5}ok, 5 min ago\n {2}token {5}personal, ends in wxyz\n {2}scopes {4}read_api\n {2}expires {3}2027-02-01\n$/);
+    const polling = { activeBoundSeconds: 60, idleBoundSeconds: 900, requestsPerMinute: 300, wantedPerMinute: 1, readersBoundSeconds: 310, people: { active: 3, asked: 2, boundSeconds: 300 }, heldUntil: null, heldReason: null };
+    engine.answer(`GET /v1/sources/${SOURCE_ID}`, { ...source, polling });
+    expect((await ask('source', 'show', 'work')).stdout).toMatch(/\n {2}readers {3}learnt within 310 s, of 2 of 3 active people within 300 s, by their own tokens\n$/);
+    engine.answer(`GET /v1/sources/${SOURCE_ID}`, { ...source, polling: { ...polling, people: undefined } });
+    expect((await ask('source', 'show', 'work')).stdout).toMatch(/\n {2}readers {3}learnt within 310 s\n$/);
   });
 
   test('ls is a table for people and JSON for programs', async () => {

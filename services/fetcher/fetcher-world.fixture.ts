@@ -249,7 +249,7 @@ function gitlabOf(gitlab: FakeGitLab): GitLab {
     head: async (_project, ref) => answer(`head ${ref}`, () => shown(ref)),
     heads: async () => answer('heads', () => [...gitlab.refs].map(([ref, commit]) => ({ ref: ref as RefName, commit }))),
     hasCommit: async (_project, commit) => answer(`commit ${commit}`, () => gitlab.objects.has(commit) && !gitlab.unknown.has(commit)),
-    version: notAsked, tokenSelf: notAsked, currentUser: notAsked, groups: notAsked, projects: notAsked, members: notAsked, hooks: notAsked, createHook: notAsked, updateHook: notAsked, testHook: notAsked, deleteHook: notAsked,
+    version: notAsked, tokenSelf: notAsked, currentUser: notAsked, groups: notAsked, projects: notAsked, members: notAsked, member: notAsked, ownProjects: notAsked, hooks: notAsked, createHook: notAsked, updateHook: notAsked, testHook: notAsked, deleteHook: notAsked,
   };
 }
 

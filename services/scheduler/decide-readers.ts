@@ -6,7 +6,7 @@ export interface Readers { readonly users: readonly number[]; readonly beyondMem
 export interface Difference { readonly granted: readonly number[]; readonly revoked: readonly number[]; readonly beyondMembers: BeyondMembers }
 
 /** Reporter. Planner (15) and Guest (10) do not read code, nor does what GitLab may put between them and Reporter; what lies above does. */
-const READS_CODE_FROM = 20;
+export const READS_CODE_FROM = 20;
 
 /** @param today in UTC, `2026-01-31`: a membership ends as its last day begins. A custom role that adds reading to a guest lets them look in the browser and not fetch: it does not count. */
 export const readsCode = ({ level, isActive, expiresAt }: GitLabMember, today: string): boolean => level >= READS_CODE_FROM && isActive && (expiresAt === null || today < expiresAt.slice(0, 10));

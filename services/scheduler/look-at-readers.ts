@@ -50,7 +50,7 @@ export async function lookAtReaders(deps: ReaderLookDeps, { id, gitlab, hint }: 
   const seen = { kind: 'seen', askedAt: asked.toISOString(), requests: 2 + Math.floor(members.value.length / PER_PAGE) } as const;
   // Equal to what the tables have is not equal to what was told last: that is in the log, and may not have come to them.
   if (difference === undefined) return await hasMoreThan(deps, id, before?.revision ?? -1) ? { kind: 'behind' } : { ...seen, changed: false };
-  const facts = factsOf(codebase, difference, { observedAt: asked, hint });
+  const facts = readersFacts(codebase, difference, { observedAt: asked, hint });
   const appended = await deps.log.append(readersStream(id), before?.revision ?? 'noStream', facts);
   return appended.kind === 'appended' ? { ...seen, changed: true } : { kind: 'behind' };
 }
@@ -58,7 +58,7 @@ export async function lookAtReaders(deps: ReaderLookDeps, { id, gitlab, hint }: 
 const hasMoreThan = async ({ log }: ReaderLookDeps, id: CodebaseId, revision: number) => (await log.readStream(readersStream(id), { from: revision + 1, limit: 1 })).length > 0;
 
 /** One, but for crowds. Who is out is told first. */
-function factsOf({ id, sourceId, gitlabProjectId }: CodebaseView, { granted, revoked, beyondMembers }: Difference, { observedAt, hint }: { observedAt: Date; hint: ReadersHint | undefined }): NewFact[] {
+export function readersFacts({ id, sourceId, gitlabProjectId }: CodebaseView, { granted, revoked, beyondMembers }: Difference, { observedAt, hint }: { observedAt: Date; hint: ReadersHint | undefined }): NewFact[] {
   const correlationId = hint?.correlationId ?? randomUUID();
   const one = (some: Pick<Difference, 'granted' | 'revoked'>) => newFact({
     type: 'codebase.readers-observed', key: id, actor: { kind: 'scheduler', id: 'readers' }, correlationId, causationId: hint?.id ?? null, time: observedAt,

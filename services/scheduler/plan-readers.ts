@@ -1,6 +1,6 @@
 import { elapsedMs } from './plan-looks.ts';
 
-/** When GitLab is asked who reads a codebase: the whole rule, without a clock. */
+/** When GitLab is asked who reads a codebase, or what somebody reads: the whole rule, without a clock. */
 
 export interface ReadersAsked {
   readonly id: string;
@@ -22,10 +22,10 @@ const CADENCE = 0.8;
 export const PUT_OFF_MS_MAX = 900_000;
 
 /** Who is due: who was never asked about and who was hinted at, their own hints first; then by how long ago it was. */
-export function dueReaders<T extends ReadersAsked>(asked: readonly T[], now: number): T[] {
+export function dueReaders<T extends ReadersAsked>(asked: readonly T[], { now, everyMs }: { readonly now: number; readonly everyMs: number }): T[] {
   const due = asked.filter(({ nextAt }) => nextAt === null || nextAt <= now || nextAt > now + PUT_OFF_MS_MAX)
     .map((one) => ({ one, rank: rankOf(one), agoMs: one.askedAt === null ? Infinity : elapsedMs(one.askedAt, now) }))
-    .filter(({ rank, agoMs }) => rank < 2 || agoMs >= READERS_EVERY_MS * CADENCE);
+    .filter(({ rank, agoMs }) => rank < 2 || agoMs >= everyMs * CADENCE);
   return due.sort((a, b) => a.rank - b.rank || (a.agoMs === b.agoMs ? 0 : b.agoMs - a.agoMs) || (a.one.id < b.one.id ? -1 : 1)).map(({ one }) => one);
 }
 
@@ -37,7 +37,21 @@ function rankOf({ askedAt, hintedAt, isOwnHint }: ReadersAsked): number {
 }
 
 /** How soon a change is learnt that nothing told of, within the budget: all of them asked about, one after the other. */
-export function readersBoundMs(asked: readonly Pick<ReadersAsked, 'requests'>[], requestsPerMinute: number): number {
+export function readersBoundMs(asked: readonly Pick<ReadersAsked, 'requests'>[], { requestsPerMinute, everyMs }: { readonly requestsPerMinute: number; readonly everyMs: number }): number {
   const requests = asked.reduce((sum, one) => sum + one.requests, 0);
-  return Math.max(READERS_EVERY_MS, READERS_EVERY_MS * CADENCE + (requests / requestsPerMinute) * 60_000);
+  return Math.max(everyMs, everyMs * CADENCE + (requests / requestsPerMinute) * 60_000);
+}
+
+/**
+ * The same of people, whom no webhook puts before others: each is asked in their turn again, so that it takes as long as asking all of
+ * them takes, and a fifth for who comes in between.
+ */
+export function peopleBoundMs(asked: readonly Pick<ReadersAsked, 'requests'>[], { requestsPerMinute, everyMs }: { readonly requestsPerMinute: number; readonly everyMs: number }): number {
+  const requests = asked.reduce((sum, one) => sum + one.requests, 0);
+  return Math.max(everyMs, ((requests / requestsPerMinute) * 60_000) / CADENCE);
+}
+
+/** What asking about all of them takes of a budget. */
+export function wantedPerMinute(asked: readonly Pick<ReadersAsked, 'requests'>[], everyMs: number): number {
+  return (asked.reduce((sum, one) => sum + one.requests, 0) / (everyMs * CADENCE)) * 60_000;
 }

@@ -70,7 +70,7 @@ function createWorld({ schedulers = 1, hintAgoMs = 0, hook = 'installed' as 'ins
   const keep = async (id: CodebaseId, row: Partial<LookRow>) => void rows.set(id, { ...(rows.get(id) ?? NEVER_LOOKED), ...row });
   const looks: Looks = { all: async () => new Map(rows), looked: keep, hookChecked: keep, paced: async (_source, pace) => void paces.push(pace) };
   const stopping = new AbortController();
-  const settings = { requestsPerMinute: 300, activeSeconds: 60, idleSeconds: 900, hookCheckSeconds: 900, hookRetrySeconds: 3_600 };
+  const settings = { requestsPerMinute: 300, activeSeconds: 60, idleSeconds: 900, peopleSeconds: 300, hookCheckSeconds: 900, hookRetrySeconds: 3_600 };
   const deps = {
     log, looks, publicUrl: 'http://here', openGitLab: () => fake, metrics: createMetrics(), logger: createLogger('silent'), now: () => new Date(time),
     // The tables follow the log at once.

@@ -62,13 +62,14 @@ function createWorld() {
     store: createMemoryReadStore({ position: BEGINNING, sources: [], codebases: [], versions: [], syncs: [], facts: [], progress: new Map(), unfolded: [] }),
     query: async () => [], metrics: createMetrics(), logger: createLogger('silent'), sleep,
     log, publicUrl: 'http://here', now, openGitLab: () => fake,
+    ownAccess: { people: async () => [], token: async () => undefined },
     checks: { claimDue: async () => undefined, keep: async () => undefined },
     bus: createLogBus({ log, store, progress: createLocalProgressChannel(), logger: createLogger('silent'), now, sleep }),
     sources: {
       access: async () => ({ baseUrl: 'http://gitlab', token: 't', caPem: undefined, proxyUrl: undefined }),
       webhookSecrets: async () => (secrets.there ? { tokens: ['plain', 'older'], signingTokens: ['whsec_x'] } : undefined),
     },
-  }, { concurrency: 2, concurrencyOfSource: 1, polling: { requestsPerMinute: 300, activeSeconds: 60, idleSeconds: 900, hookCheckSeconds: 900, hookRetrySeconds: 3_600 } });
+  }, { concurrency: 2, concurrencyOfSource: 1, polling: { requestsPerMinute: 300, activeSeconds: 60, idleSeconds: 900, peopleSeconds: 300, hookCheckSeconds: 900, hookRetrySeconds: 3_600 } });
   let running = startScheduler();
   return {
     log, gitlab, secrets, clock,

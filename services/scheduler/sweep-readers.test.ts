@@ -10,6 +10,7 @@ import { createLogger } from '#shared/runtime/logger.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import type { ReaderLookRow } from './reader-looks.ts';
+import { createReadersBudgets } from './readers-budgets.ts';
 import { sweepReaders } from './sweep-readers.ts';
 
 const SOURCE = randomUUID() as SourceId;
@@ -56,7 +57,7 @@ function createWorld({ projects = 1, requestsPerMinute = 60, states = ['active']
     sources: { access: async () => ({ baseUrl: 'http://gitlab', token: 't', caPem: undefined, proxyUrl: undefined }) }, openGitLab: () => fake,
     readerLooks: { all: async () => new Map(rows), keep: async (id, row) => void rows.set(id, row), paced: async (_source, seconds) => void bounds.push(seconds) },
     sleep: async (ms, signal) => { time += ms; if (!signal.aborted) await new Promise(setImmediate); },
-  }, { requestsPerMinute }, stopping.signal);
+  }, { budgets: createReadersBudgets(requestsPerMinute) }, stopping.signal);
   return {
     gitlab, rows, bounds, facts, known,
     now: () => time,

@@ -4,12 +4,13 @@ import type { CodebaseView, ReadStore } from '#shared/read-store/read-store.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import type { SourceDirectory } from '#shared/sources/source-directory.ts';
-import { createBudget, type Budget } from './budget.ts';
+import type { Budget } from './budget.ts';
 import { bySource } from './by-source.ts';
 import { lookAtReaders, type ReaderLookDeps, type ReadersLook } from './look-at-readers.ts';
 import { elapsedMs } from './plan-looks.ts';
-import { dueReaders, PUT_OFF_MS_MAX, readersBoundMs, type ReadersAsked } from './plan-readers.ts';
+import { dueReaders, PUT_OFF_MS_MAX, READERS_EVERY_MS, readersBoundMs, type ReadersAsked } from './plan-readers.ts';
 import { NEVER_ASKED, type ReaderLookRow, type ReaderLooks } from './reader-looks.ts';
+import { leftForSweep, type ReadersBudgets } from './readers-budgets.ts';
 import { followReadersHints, type HintDeps, type ReadersHints } from './readers-hints.ts';
 
 export interface SweepDeps extends ReaderLookDeps, HintDeps {
@@ -37,7 +38,7 @@ interface Swept { readonly id: CodebaseId; readonly sourceId: SourceId; readonly
 interface SourceState { readonly budget: Budget; underWay: number; told: number | undefined }
 
 /** Asks GitLab again and again who reads what, soon after webhooks that say it may have changed. Until told to stop; resolves once what was begun has ended. */
-export async function sweepReaders(deps: SweepDeps, { requestsPerMinute }: { readonly requestsPerMinute: number }, signal: AbortSignal): Promise<void> {
+export async function sweepReaders(deps: SweepDeps, { budgets }: { readonly budgets: ReadersBudgets }, signal: AbortSignal): Promise<void> {
   const sources = new Map<SourceId, SourceState>();
   const inHand = new Set<Promise<void>>();
   let roster: ReadonlyMap<CodebaseId, Swept> = new Map();
@@ -49,11 +50,11 @@ export async function sweepReaders(deps: SweepDeps, { requestsPerMinute }: { rea
       if (elapsedMs(rosterAt, now) >= ROSTER_EVERY_MS) {
         roster = await loadRoster(deps, roster);
         rosterAt = now;
-        await tellBounds(deps, { roster, sources, requestsPerMinute, now });
+        await tellBounds(deps, { roster, sources, budgets, now });
         hints.forget(Math.min(...[...roster.values()].map(({ row }) => (row.askedAt === null ? 0 : Date.parse(row.askedAt)))));
       }
-      for (const swept of dueReaders([...roster.values()].filter(({ isBusy }) => !isBusy).map((one) => askedOf(one, hints)), now)) {
-        const source = stateOf(sources, swept.of.sourceId, { requestsPerMinute, now });
+      for (const swept of dueReaders([...roster.values()].filter(({ isBusy }) => !isBusy).map((one) => askedOf(one, hints)), { now, everyMs: READERS_EVERY_MS })) {
+        const source = stateOf(sources, swept.of.sourceId, { budgets, now });
         if (source.underWay >= LOOKS_AT_ONCE || !source.budget.take(swept.requests, now)) continue;
         const working = lookAt(deps, { swept: swept.of, source, hints }).finally(() => inHand.delete(working));
         inHand.add(working);
@@ -104,8 +105,8 @@ function askedOf(of: Swept, hints: ReadersHints): ReadersAsked & { readonly of: 
   };
 }
 
-function stateOf(sources: Map<SourceId, SourceState>, id: SourceId, { requestsPerMinute, now }: { requestsPerMinute: number; now: number }): SourceState {
-  const known = sources.get(id) ?? { budget: createBudget(requestsPerMinute, now), underWay: 0, told: undefined };
+function stateOf(sources: Map<SourceId, SourceState>, id: SourceId, { budgets, now }: { budgets: ReadersBudgets; now: number }): SourceState {
+  const known = sources.get(id) ?? { budget: budgets.of(id, now), underWay: 0, told: undefined };
   sources.set(id, known);
   return known;
 }
@@ -151,10 +152,10 @@ function rowAfter(row: ReaderLookRow, look: ReadersLook, now: Date): ReaderLookR
   }
 }
 
-async function tellBounds(deps: SweepDeps, { roster, sources, requestsPerMinute, now }: { roster: ReadonlyMap<CodebaseId, Swept>; sources: Map<SourceId, SourceState>; requestsPerMinute: number; now: number }): Promise<void> {
+async function tellBounds(deps: SweepDeps, { roster, sources, budgets, now }: { roster: ReadonlyMap<CodebaseId, Swept>; sources: Map<SourceId, SourceState>; budgets: ReadersBudgets; now: number }): Promise<void> {
   for (const [id, all] of bySource(roster.values())) {
-    const source = stateOf(sources, id, { requestsPerMinute, now });
-    const boundSeconds = Math.ceil(readersBoundMs(all.map(({ row }) => row), requestsPerMinute) / 1_000);
+    const source = stateOf(sources, id, { budgets, now });
+    const boundSeconds = Math.ceil(readersBoundMs(all.map(({ row }) => row), { requestsPerMinute: leftForSweep(budgets, id), everyMs: READERS_EVERY_MS }) / 1_000);
     if (source.told === boundSeconds) continue;
     await deps.readerLooks.paced(id, boundSeconds);
     source.told = boundSeconds;

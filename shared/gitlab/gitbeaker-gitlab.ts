@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type { GitLabProjectId, ObjectId, RefName } from '#schemas/brand.ts';
 import { refName } from '#schemas/brand.ts';
-import { restBranch, restCommit, restCurrentUser, restGroup, restHook, restListedProject, restMember, restProject, restTag, restTokenSelf, restVersion } from '#schemas/gitlab/rest.ts';
+import { restBranch, restCommit, restCurrentUser, restGroup, restHook, restListedProject, restMember, restProject, restProjectNamed, restTag, restTokenSelf, restVersion } from '#schemas/gitlab/rest.ts';
 import { createAddressGuard, type AddressGuard } from '#shared/addresses/address-guard.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { RestRefusal } from './gitbeaker-answer.ts';
@@ -54,10 +54,9 @@ export function createGitbeakerOpener(options: GitbeakerOptions = {}): OpenGitLa
   const opened = new Map<string, GitLab>();
   return (access) => {
     const key = createHash('sha256').update(JSON.stringify([access.baseUrl, access.token, access.caPem, access.proxyUrl, access.client?.certPem, access.client?.keyPem, access.allowAddresses])).digest('hex');
-    const known = opened.get(key);
-    if (known) return known;
-
-    const gitlab = createGitbeakerGitLab(access, options);
+    // Behind the others: who is asked for least often is closed first, and people who are asked by their own tokens close no source.
+    const gitlab = opened.get(key) ?? createGitbeakerGitLab(access, options);
+    opened.delete(key);
     opened.set(key, gitlab);
     for (const oldest of opened.keys()) {
       if (opened.size <= SOURCES_OPEN_MAX) break;
@@ -106,6 +105,8 @@ export function createGitbeakerGitLab(access: GitLabAccess, options: GitbeakerOp
       listPage({ ...listOf(api), ...projectsAddress(asked), after: asked.after, limit: asked.limit }, (entry) => listedProjectOf(parsed(api, restListedProject, entry)))),
     project: (idOrPath) => projectOf(api, idOrPath),
     members: (project) => membersOf(api, project),
+    member: (project, userId) => memberOf(api, project, userId),
+    ownProjects: ({ minLevel }) => ownProjectsOf(api, minLevel),
     head: (project, ref) => headOf(api, project, ref),
     heads: (project, wanted) => headsOf(api, project, wanted),
     hasCommit: (project, commit) => hasCommit(api, project, commit),
@@ -202,10 +203,33 @@ async function membersOf(api: Api, project: GitLabProjectId): Promise<Answer<rea
   return answerTo(`list the members of project ${project}`, async () => {
     const members: GitLabMember[] = [];
     for await (const entry of entriesOf({ ...listOf(api), endpoint: `projects/${project}/members/all`, query: {} })) {
-      const { id, access_level: level, state, expires_at: expiresAt, membership_state: membership } = parsed(api, restMember, entry);
-      members.push({ userId: id, level, isActive: state === 'active' && (membership ?? 'active') === 'active', expiresAt: expiresAt ?? null });
+      members.push(asMember(parsed(api, restMember, entry)));
     }
     return members;
+  });
+}
+
+const asMember = ({ id, access_level: level, state, expires_at: expiresAt, membership_state: membership }: z.output<typeof restMember>): GitLabMember =>
+  ({ userId: id, level, isActive: state === 'active' && (membership ?? 'active') === 'active', expiresAt: expiresAt ?? null });
+
+/** What GitLab says of a row that it does not find, and of nothing else: of a project "404 Project Not Found", of an address "404 Not Found". */
+const NO_SUCH_MEMBER = '404 Not found';
+
+async function memberOf(api: Api, project: GitLabProjectId, userId: number): Promise<Answer<GitLabMember | null>> {
+  const answer = await answerTo(`look for user ${userId} among the members of project ${project}`, async () =>
+    asMember(parsed(api, restMember, (await api.projects.requester.get(`projects/${project}/members/all/${userId}`)).body)));
+  if (answer.kind === 'absent' && answer.detail === NO_SUCH_MEMBER) return { kind: 'ok', value: null };
+  if (answer.kind === 'ok' && answer.value.userId !== userId) throw new Unavailable(api.dependency, 'answered another member than was asked for');
+  return answer;
+}
+
+async function ownProjectsOf(api: Api, minLevel: number): Promise<Answer<readonly GitLabProjectId[]>> {
+  return answerTo('list the projects that the token\'s user is in', async () => {
+    const projects: GitLabProjectId[] = [];
+    // By id: what is made or moved meanwhile moves nothing, and no offset is too far (gitlab.md 3.3).
+    const query = { membership: 'true', min_access_level: String(minLevel), simple: 'true', pagination: 'keyset', order_by: 'id', sort: 'asc' };
+    for await (const entry of entriesOf({ ...listOf(api), endpoint: 'projects', query })) projects.push(parsed(api, restProjectNamed, entry).id);
+    return projects;
   });
 }
 

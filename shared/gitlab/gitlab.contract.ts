@@ -50,6 +50,21 @@ export function gitLabContract(name: string, open: OpenGitLab, start: () => Prom
         expect(await open(gitlab.access).members(gitlabProjectId.parse(4_711))).toMatchObject({ kind: 'absent' });
       });
 
+      test('tells of one member what it tells of all; that nobody is of that id is another answer than that there is no project', async () => {
+        const api = open(gitlab.access);
+        const [owner] = valueOf(await api.members(demo.id)).filter(({ level }) => level === 50);
+        expect(valueOf(await api.member(demo.id, owner!.userId))).toEqual(owner);
+        expect(await api.member(demo.id, 2_147_483_647)).toEqual({ kind: 'ok', value: null });
+        expect(await api.member(gitlabProjectId.parse(4_711), owner!.userId)).toMatchObject({ kind: 'absent' });
+        expect(await open({ ...gitlab.access, token: 'glpat-dead' }).member(demo.id, owner!.userId)).toMatchObject({ kind: 'refused', status: 401 });
+      });
+
+      test('is among the projects that its members list as their own, at their level', async () => {
+        const api = open(gitlab.access);
+        expect(valueOf(await api.ownProjects({ minLevel: 20 }))).toContain(demo.id);
+        expect(await open({ ...gitlab.access, token: 'glpat-dead' }).ownProjects({ minLevel: 20 })).toMatchObject({ kind: 'refused', status: 401 });
+      });
+
       test('that is empty says so', async () => {
         const empty = await gitlab.project('empty');
         expect(valueOf(await open(gitlab.access).project(empty.id))).toMatchObject({ isEmpty: true });

@@ -109,6 +109,10 @@ export interface GitLab {
   project(idOrPath: GitLabProjectId | string): Promise<Answer<GitLabProject>>;
   /** Who reaches it: its own members, those of groups above it, and of groups that it is shared with, each once. */
   members(project: GitLabProjectId): Promise<Answer<readonly GitLabMember[]>>;
+  /** One of them; null when GitLab found the project, and nobody of that id in it. */
+  member(project: GitLabProjectId, userId: number): Promise<Answer<GitLabMember | null>>;
+  /** The projects that the token's own user is a member of, by whatever way, at this level or a higher one: all of them, or no answer. */
+  ownProjects(asked: { readonly minLevel: number }): Promise<Answer<readonly GitLabProjectId[]>>;
   /** Where a branch, or a tag peeled to its commit, points now. */
   head(project: GitLabProjectId, ref: RefName): Promise<Answer<ObjectId>>;
   /** Every branch, and every tag (peeled) when asked for. */

@@ -65,6 +65,7 @@ export function createMemoryReadStore(model: ReadModel): ReadStore {
     projects: async ({ after, limit, states = LISTED, person }) => projects.filter(({ id, state }) => id > after && (person === undefined || people.some((one) => one.project === id && one.userId === person)) && (states as readonly string[]).includes(state))
       .sort((left, right) => compare(left.id, right.id)).slice(0, limit).map((one) => projectOf(one, person)),
     project: async (id, readableBy) => projects.filter((one) => one.id === id).map((one) => projectOf(one, readableBy))[0],
+    readBy: async (source, user) => model.codebases.filter((one) => one.sourceId === source && model.gitlabReaders?.get(one.id)?.users.includes(user) === true).map(({ id }) => id).sort(compare),
     readersAsked: async (id) => model.readersAsked?.get(id),
     projectReaders: async (codebase) => people.flatMap(({ userId, project }) => projects.filter(({ id, state }) => id === project && state !== 'removed'
       && members.some((one) => one.project === project && one.codebase === codebase && one.isMember && one.isRead === true)).map(({ name }) => ({ userId, project, projectName: name })))

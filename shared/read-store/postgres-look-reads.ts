@@ -15,7 +15,8 @@ export function createPostgresLookReads(query: Query): Pick<ReadStore, 'haveHook
       const [row] = await query<PollingView>(
         `select active_bound_seconds as "activeBoundSeconds", idle_bound_seconds as "idleBoundSeconds", requests_per_minute as "requestsPerMinute",
            wanted_per_minute as "wantedPerMinute", held_until as "heldUntil", held_reason as "heldReason",
-           (select bound_seconds from source_reader_looks r where r.source_id = l.source_id) as "readersBoundSeconds" from source_looks l where source_id = $1`, [source]);
+           (select bound_seconds from source_reader_looks r where r.source_id = l.source_id) as "readersBoundSeconds",
+           (select json_build_object('active', p.active, 'asked', p.asked, 'boundSeconds', p.bound_seconds) from source_people_looks p where p.source_id = l.source_id) as people from source_looks l where source_id = $1`, [source]);
       return row;
     },
   };

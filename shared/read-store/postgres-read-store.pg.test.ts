@@ -77,6 +77,7 @@ async function fill(pool: Pool, model: ReadModel): Promise<void> {
       wanted_per_minute: one.wantedPerMinute, held_until: one.heldUntil, held_reason: one.heldReason,
     });
     await insert('source_reader_looks', { source_id: id, bound_seconds: one.readersBoundSeconds });
+    if (one.people !== null) await insert('source_people_looks', { source_id: id, active: one.people.active, asked: one.people.asked, bound_seconds: one.people.boundSeconds });
   }
   for (const one of model.versions) {
     const row = {

@@ -17,7 +17,7 @@ const RIGHTS = `with asked as materialized (
   from asked a`;
 
 /** What the read store tells about who reads what. */
-export function createPostgresReaderReads(query: Query): Pick<ReadStore, 'gitlabReaders' | 'readersAsked' | 'gitlabUsers' | 'readable' | 'rightsOf'> {
+export function createPostgresReaderReads(query: Query): Pick<ReadStore, 'gitlabReaders' | 'readersAsked' | 'readBy' | 'gitlabUsers' | 'readable' | 'rightsOf'> {
   return {
     async gitlabReaders(codebase) {
       const [row] = await query<Omit<GitLabReadersView, 'users'> & { users: readonly string[] }>(
@@ -31,6 +31,8 @@ export function createPostgresReaderReads(query: Query): Pick<ReadStore, 'gitlab
       const [row] = await query<ReadersAskedView>('select asked_at as "askedAt", trouble from reader_looks where codebase_id = $1', [codebase]);
       return row;
     },
+
+    readBy: async (source, user) => (await query<{ id: CodebaseId }>('select codebase_id as id from read_model.codebase_readers where source_id = $1 and gitlab_users @> array[$2::bigint] order by codebase_id', [source, user])).map(({ id }) => id),
 
     gitlabUsers: async (source, ids) => new Map((await query<{ gitlab_user_id: string; user_id: string }>(
       'select gitlab_user_id, user_id from read_model.gitlab_people where source_id = $1 and gitlab_user_id = any($2::bigint[])', [source, ids])).map((row) => [Number(row.gitlab_user_id), row.user_id])),

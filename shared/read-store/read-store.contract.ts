@@ -45,7 +45,7 @@ const MODEL: Required<ReadModel> = {
   readersAsked: new Map([[LIB, { askedAt: time(9), trouble: null }], [OLD, { askedAt: null, trouble: '404 Project Not Found' }]]),
   openSources: [uuid(10) as SourceId],
   bindings: [{ user: uuid(73), source: uuid(9) as SourceId, gitlabUser: 7 }, { user: uuid(74), source: uuid(9) as SourceId, gitlabUser: 8 }],
-  polling: new Map([[uuid(9) as SourceId, { activeBoundSeconds: 60, idleBoundSeconds: 900, requestsPerMinute: 300, wantedPerMinute: 12, readersBoundSeconds: 300, heldUntil: time(3), heldReason: '429' }]]),
+  polling: new Map([[uuid(9) as SourceId, { activeBoundSeconds: 60, idleBoundSeconds: 900, requestsPerMinute: 300, wantedPerMinute: 12, readersBoundSeconds: 300, people: { active: 3, asked: 2, boundSeconds: 300 }, heldUntil: time(3), heldReason: '429' }]]),
 };
 
 /** What every read store must do, on the tables that a projector would have folded. */
@@ -123,6 +123,7 @@ export function readStoreContract(name: string, open: (model: ReadModel) => Prom
       expect(await store.gitlabUsers(uuid(9) as SourceId, [7, 9])).toEqual(new Map([[7, uuid(73)]]));
       expect(await store.gitlabUsers(uuid(8) as SourceId, [7])).toEqual(new Map());
       expect([await store.gitlabReaders(LIB), await store.gitlabReaders(APP)]).toEqual([{ ...MODEL.gitlabReaders.get(LIB), isOpen: false }, undefined]);
+      expect([await store.readBy(uuid(9) as SourceId, 7), await store.readBy(uuid(9) as SourceId, 2 ** 40), await store.readBy(uuid(9) as SourceId, 8)]).toEqual([(await store.codebases({ after: '', limit: 10, source: uuid(9) as SourceId, states: ['active', 'archived', 'removed', 'deleted'] })).map(({ id }) => id).filter((id) => MODEL.gitlabReaders.get(id)?.users.includes(7)), [LIB], []]);
       // Public, of a source whose open projects are opened to whoever is signed in; internal, of one whose are not.
       expect([(await store.gitlabReaders(HIDDEN))?.isOpen, await store.readable(uuid(74), [HIDDEN, LIB, OLD]), await store.readable(uuid(75), [HIDDEN])]).toEqual([true, new Set([HIDDEN]), new Set()]);
       expect([await store.readersAsked(LIB), await store.readersAsked(OLD), await store.readersAsked(APP)]).toEqual([{ askedAt: time(9), trouble: null }, { askedAt: null, trouble: '404 Project Not Found' }, undefined]);

@@ -37,6 +37,15 @@ export interface LookView {
   readonly hookTrouble: string | null;
 }
 
+/** How soon it is learnt what active people read, by their own tokens. */
+export interface PeopleAskedView {
+  /** Who are active now, and somebody in that GitLab. */
+  readonly active: number;
+  /** Of these, those who let us ask with their token and whom GitLab answered last. */
+  readonly asked: number;
+  readonly boundSeconds: number;
+}
+
 /** How close the looks at a source can be within its budget of requests. */
 export interface PollingView {
   /** A lost webhook is found within so many seconds: of a codebase active in the last hour, and of one that is quiet. */
@@ -47,6 +56,8 @@ export interface PollingView {
   readonly wantedPerMinute: number;
   /** Who reads what is learnt within so many seconds of its change, also when no webhook tells; null until it was reckoned. */
   readonly readersBoundSeconds: number | null;
+  /** What people's own tokens say; null until it was reckoned, and where nobody is asked by theirs. */
+  readonly people: PeopleAskedView | null;
   /** GitLab asked for a pause, or is away: no look before this. */
   readonly heldUntil: string | null;
   readonly heldReason: string | null;
@@ -242,6 +253,8 @@ export interface ReadStore {
   gitlabReaders(codebase: CodebaseId): Promise<GitLabReadersView | undefined>;
   /** When GitLab was last asked who reads it and answered, and why it did not since; undefined when it was never asked. */
   readersAsked(codebase: CodebaseId): Promise<ReadersAskedView | undefined>;
+  /** Of these GitLab's codebases, those whose code a user of it reads by what their projects say, known here or not. */
+  readBy(source: SourceId, gitlabUser: number): Promise<readonly CodebaseId[]>;
   /** Who reads a codebase because an admin of a project said so. */
   projectReaders(codebase: CodebaseId): Promise<readonly ProjectReaderView[]>;
   /** Who of us these users of a GitLab are, by GitLab's id; disabled ones too. */

@@ -14,7 +14,7 @@ function wrongOf(env: Record<string, string>): WrongSettings {
 }
 
 test('nothing set is everything by default; empty is not set', () => {
-  const byDefault = { stateDir: path.resolve('.tekai'), keysDir: path.resolve('.tekai'), port: 8080, internalPort: 8081, publicUrl: 'http://127.0.0.1:8080', trustedProxies: [], allowedOrigins: [], allowAddresses: [], databaseUrl: undefined, readDatabaseUrl: undefined, logLevel: 'info', isTraced: false, otherBlobs: { accessKey: '', secretKey: '', keyFile: undefined }, apiRequestsPerMinute: 120_000, polling: { requestsPerMinute: 300, activeSeconds: 60, idleSeconds: 900, hookCheckSeconds: 900, hookRetrySeconds: 3_600 } };
+  const byDefault = { stateDir: path.resolve('.tekai'), keysDir: path.resolve('.tekai'), port: 8080, internalPort: 8081, publicUrl: 'http://127.0.0.1:8080', trustedProxies: [], allowedOrigins: [], allowAddresses: [], databaseUrl: undefined, readDatabaseUrl: undefined, logLevel: 'info', isTraced: false, otherBlobs: { accessKey: '', secretKey: '', keyFile: undefined }, apiRequestsPerMinute: 120_000, polling: { requestsPerMinute: 300, activeSeconds: 60, idleSeconds: 900, peopleSeconds: 300, hookCheckSeconds: 900, hookRetrySeconds: 3_600 } };
   expect(parseSettings({})).toEqual(byDefault);
   expect(parseSettings({ TEKAI_PORT: '', TEKAI_DATABASE_URL: '', TEKAI_PUBLIC_URL: '', TEKAI_LOG_LEVEL: '', TEKAI_STATE_DIR: '', HOME: 'x' })).toEqual(byDefault);
 });
@@ -22,9 +22,9 @@ test('nothing set is everything by default; empty is not set', () => {
 test('what is set is taken; slashes at the end of the address are not', () => {
   expect(parseSettings({
     TEKAI_STATE_DIR: 'there', TEKAI_PORT: '0', TEKAI_INTERNAL_PORT: '0', TEKAI_PUBLIC_URL: 'https://tekai.example.com/x//', TEKAI_TRUSTED_PROXIES: '127.0.0.1, fd00::/8,', TEKAI_ALLOWED_ORIGINS: 'https://a.example, http://b.example:8080', TEKAI_ALLOW_ADDRESSES: '10.0.0.0/8', TEKAI_DATABASE_URL: 'postgres://u:p@h/d', TEKAI_READ_DATABASE_URL: 'postgres://u:p@r/d', TEKAI_EVENTSTORE_URL: 'esdb://u:p@a:2113,b:2113?tls=true', TEKAI_KAFKA_URL: 'kafka://a,b', TEKAI_REDIS_URL: 'rediss://:p@a/1', TEKAI_LOG_LEVEL: 'debug', OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector:4318', TEKAI_BLOBS_OTHER_ACCESS_KEY: 'a', TEKAI_BLOBS_OTHER_SECRET_KEY: 'b', TEKAI_BLOBS_OTHER_KEY_FILE: '/c',
-    TEKAI_GITLAB_REQUESTS_PER_MINUTE: '60', TEKAI_POLL_ACTIVE_SECONDS: '5', TEKAI_POLL_IDLE_SECONDS: '10', TEKAI_HOOK_CHECK_SECONDS: '20', TEKAI_HOOK_RETRY_SECONDS: '30',
+    TEKAI_GITLAB_REQUESTS_PER_MINUTE: '60', TEKAI_POLL_ACTIVE_SECONDS: '5', TEKAI_POLL_IDLE_SECONDS: '10', TEKAI_POLL_PEOPLE_SECONDS: '15', TEKAI_HOOK_CHECK_SECONDS: '20', TEKAI_HOOK_RETRY_SECONDS: '30',
   })).toEqual({ stateDir: path.resolve('there'), keysDir: path.resolve('there'), port: 0, internalPort: 0, publicUrl: 'https://tekai.example.com/x', trustedProxies: ['127.0.0.1', 'fd00::/8'], allowedOrigins: ['https://a.example', 'http://b.example:8080'], allowAddresses: ['10.0.0.0/8'], databaseUrl: 'postgres://u:p@h/d', readDatabaseUrl: 'postgres://u:p@r/d', eventstoreUrl: 'esdb://u:p@a:2113,b:2113?tls=true', kafkaUrl: 'kafka://a,b', redisUrl: 'rediss://:p@a/1', logLevel: 'debug', isTraced: true,
-    otherBlobs: { accessKey: 'a', secretKey: 'b', keyFile: '/c' }, apiRequestsPerMinute: 120_000, polling: { requestsPerMinute: 60, activeSeconds: 5, idleSeconds: 10, hookCheckSeconds: 20, hookRetrySeconds: 30 } });
+    otherBlobs: { accessKey: 'a', secretKey: 'b', keyFile: '/c' }, apiRequestsPerMinute: 120_000, polling: { requestsPerMinute: 60, activeSeconds: 5, idleSeconds: 10, peopleSeconds: 15, hookCheckSeconds: 20, hookRetrySeconds: 30 } });
 });
 
 test('every wrong value is told at once: the variable, what it is, what is wanted, and an example that would be taken', () => {

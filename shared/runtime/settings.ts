@@ -58,6 +58,8 @@ export interface PollingSettings {
   readonly requestsPerMinute: number;
   readonly activeSeconds: number;
   readonly idleSeconds: number;
+  /** Of people who let us: how soon it is learnt what they read, by their own token, while they are active. */
+  readonly peopleSeconds: number;
   readonly hookCheckSeconds: number;
   readonly hookRetrySeconds: number;
 }
@@ -87,7 +89,7 @@ const SECRET = ['TEKAI_DATABASE_URL', 'TEKAI_READ_DATABASE_URL', 'TEKAI_EVENTSTO
 
 /** Every variable there is. */
 export const KNOWN_SETTINGS: readonly string[] = ['TEKAI_STATE_DIR', 'TEKAI_KEYS_DIR', 'TEKAI_PORT', 'TEKAI_INTERNAL_PORT', 'TEKAI_PUBLIC_URL', 'TEKAI_TRUSTED_PROXIES', 'TEKAI_ALLOWED_ORIGINS', 'TEKAI_ALLOW_ADDRESSES', 'TEKAI_DATABASE_URL', 'TEKAI_READ_DATABASE_URL', 'TEKAI_EVENTSTORE_URL', 'TEKAI_KAFKA_URL', 'TEKAI_REDIS_URL', 'TEKAI_BLOBS_URL', 'TEKAI_BLOBS_ACCESS_KEY', 'TEKAI_BLOBS_SECRET_KEY', 'TEKAI_BLOBS_KEY_FILE', 'TEKAI_BLOBS_OTHER_ACCESS_KEY', 'TEKAI_BLOBS_OTHER_SECRET_KEY', 'TEKAI_BLOBS_OTHER_KEY_FILE', 'TEKAI_LOG_LEVEL', 'TEKAI_API_REQUESTS_PER_MINUTE',
-  'TEKAI_GITLAB_REQUESTS_PER_MINUTE', 'TEKAI_POLL_ACTIVE_SECONDS', 'TEKAI_POLL_IDLE_SECONDS', 'TEKAI_HOOK_CHECK_SECONDS', 'TEKAI_HOOK_RETRY_SECONDS', 'TEKAI_URL', 'TEKAI_TOKEN', 'TEKAI_GITLAB_TOKEN', 'TEKAI_COMMIT', ...[...SECRET, 'TEKAI_TOKEN', 'TEKAI_GITLAB_TOKEN'].map((name) => `${name}_FILE`)];
+  'TEKAI_GITLAB_REQUESTS_PER_MINUTE', 'TEKAI_POLL_ACTIVE_SECONDS', 'TEKAI_POLL_IDLE_SECONDS', 'TEKAI_POLL_PEOPLE_SECONDS', 'TEKAI_HOOK_CHECK_SECONDS', 'TEKAI_HOOK_RETRY_SECONDS', 'TEKAI_URL', 'TEKAI_TOKEN', 'TEKAI_GITLAB_TOKEN', 'TEKAI_COMMIT', ...[...SECRET, 'TEKAI_TOKEN', 'TEKAI_GITLAB_TOKEN'].map((name) => `${name}_FILE`)];
 
 /** By the names that OpenTelemetry gave them. */
 const TRACES = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] as const;
@@ -165,6 +167,7 @@ export function parseSettings(env: Env): Settings {
     requestsPerMinute: wholeOf('TEKAI_GITLAB_REQUESTS_PER_MINUTE', { fallback: 300, most: 100_000 }),
     activeSeconds: wholeOf('TEKAI_POLL_ACTIVE_SECONDS', { fallback: 60, most: 86_400 }),
     idleSeconds: wholeOf('TEKAI_POLL_IDLE_SECONDS', { fallback: 900, most: 86_400 }),
+    peopleSeconds: wholeOf('TEKAI_POLL_PEOPLE_SECONDS', { fallback: 300, most: 86_400 }),
     hookCheckSeconds: wholeOf('TEKAI_HOOK_CHECK_SECONDS', { fallback: 900, most: 86_400 }),
     hookRetrySeconds: wholeOf('TEKAI_HOOK_RETRY_SECONDS', { fallback: 3_600, most: 86_400 }),
   };

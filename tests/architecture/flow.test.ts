@@ -15,6 +15,7 @@ const READS: Record<string, { readonly port: string; readonly also?: string; rea
   'source-directory': { port: 'shared/sources/source-directory.ts', owner: 'ingress' },
   'source-checks': { port: 'shared/sources/source-checks.ts', owner: 'ingress' },
   identity: { port: 'shared/identity/known-callers.ts', owner: 'identity' },
+  'own-access': { port: 'shared/identity/own-access.ts', owner: 'identity' },
   audit: { port: 'shared/audit/audit-entries.ts', owner: 'identity' },
   'bus-parked': { port: 'shared/bus/bus.ts' },
   deliveries: { port: 'shared/deliveries/delivery-archive.ts', owner: 'ingress' },

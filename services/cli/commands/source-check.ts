@@ -21,7 +21,8 @@ export function addSourceCheckCommands(source: Command, context: CliContext): vo
   const show = source.command('show').argument('<source>', 'its name, address or id').description('what is known of it, and of its token');
   withCommonFlags(show).action(async (given: string) => {
     const { json, ...connection } = flagsOf(show);
-    const found = await findSource(context.connect(connection), given);
+    const client = context.connect(connection);
+    const found = await client.source((await findSource(client, given)).id);
     if (json === true) return context.printJson(found);
     await context.output.print(describeSource(found, context.options.now()));
   });
@@ -45,7 +46,7 @@ export function describeCheck({ state, detail, gitlab, token, can, advice }: Sou
   return `${lines.map(printable).join('\n')}\n`;
 }
 
-function describeSource({ id, name, baseUrl, registeredAt, token, check }: SourceAnswer, now: Date): string {
+function describeSource({ id, name, baseUrl, registeredAt, token, check, polling }: SourceAnswer, now: Date): string {
   const lines = [
     name, `  id        ${id}`, `  url       ${baseUrl}`, `  since     ${ageInWords(registeredAt, now)}`,
     `  check     ${check.state}${token === null ? ', not yet asked' : `, ${ageInWords(token.checkedAt, now)}`}`,
@@ -54,8 +55,16 @@ function describeSource({ id, name, baseUrl, registeredAt, token, check }: Sourc
       `  scopes    ${token.scopes?.join(', ') ?? 'unknown'}`,
       `  expires   ${expiryOf(token, { isTold: token.scopes !== null })}`,
     ]),
+    ...readersOf(polling),
   ];
   return `${lines.map(printable).join('\n')}\n`;
+}
+
+/** How soon it is learnt who reads what, where no webhook tells. */
+function readersOf(polling: SourceAnswer['polling']): string[] {
+  if (polling?.readersBoundSeconds === null || polling?.readersBoundSeconds === undefined) return [];
+  const { readersBoundSeconds, people } = polling;
+  return [`  readers   learnt within ${readersBoundSeconds} s${people === null ? '' : `, of ${people.asked} of ${people.active} active people within ${people.boundSeconds} s, by their own tokens`}`];
 }
 
 const expiryOf = ({ expiresAt }: { readonly expiresAt: string | null }, { isTold }: { readonly isTold: boolean }) => expiresAt ?? (isTold ? 'never' : 'unknown');
