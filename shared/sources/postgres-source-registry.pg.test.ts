@@ -12,7 +12,7 @@ let database: Awaited<ReturnType<typeof freshDatabase>>;
 let pool: Pool;
 beforeAll(async () => {
   database = await freshDatabase();
-  await migrate({ url: database.url, owners: [{ name: 'ingress', directory: migrationsDirectory(new URL('../../services/ingress/owner', import.meta.url).href) }] });
+  await migrate({ url: database.url, owners: ['identity', 'ingress'].map((name) => ({ name, directory: migrationsDirectory(new URL(`../../services/${name}/owner`, import.meta.url).href) })) });
   pool = createPool(database.url, { connectionsMax: 10, applicationName: 'test' });
 });
 afterAll(async () => { await pool.end(); await database.drop(); });
@@ -85,4 +85,12 @@ test('changed again and again, the newest few of a day are good; a day after the
   expect(await renew(7, '2026-12-01T06:00:00Z')).toEqual(made.slice(0, 2));
   await registry.dropFormerSecrets(sourceId, 7);
   expect(await renew(8, '2026-12-01T07:00:00Z')).toEqual(made.slice(0, 2));
+});
+
+test('by whom people sign in goes with the source, and nobody else is taken away', async () => {
+  const { registry } = registryWatched();
+  const [gone, kept] = [randomUUID() as SourceId, randomUUID() as SourceId];
+  for (const source of [gone, kept]) await pool.query(`insert into identity_sign_in_settings (source_id, client_id, unknown_users, changed_at) values ($1, 'c', 'refuse', now())`, [source]);
+  await registry.forget(gone);
+  expect((await pool.query('select source_id from identity_sign_in_settings')).rows).toEqual([{ source_id: kept }]);
 });

@@ -94,6 +94,8 @@ export function createPostgresSourceRegistry({ pool, vault }: { readonly pool: P
       await forgetChanged(source);
       await query('delete from sources where source_id = $1', [source]);
       await query('delete from source_checks where source_id = $1', [source]);
+      // Identity's, as the secret that belongs to it: nobody signs in by what is known no longer.
+      await query('delete from identity_sign_in_settings where source_id = $1', [source]);
     },
   };
 }
