@@ -208,15 +208,24 @@ describeWith('TEKAI_TEST_NGINX', 'services, each a process of its own, behind ng
     expect(await signIn('127.0.0.3', '127.0.0.2')).toBe(401);
   });
 
-  test('with a certificate it speaks TLS', async () => {
+  test('with a certificate it speaks TLS, and every answer says so to browsers, those that are its own too; without one none does', async () => {
     const authority = makeAuthority(folder.path);
     const secure = await startNginx({ directory: path.join(folder.path, 'secure'), services, tls: authority.server('127.0.0.1') });
     try {
-      const sent = httpsRequest({ host: '127.0.0.1', port: secure.port, path: '/version', ca: authority.certPem });
-      sent.end();
-      const [response] = (await once(sent, 'response')) as [{ statusCode?: number; resume(): void }];
-      response.resume();
-      expect(response.statusCode).toBe(200);
+      const told = async (method: string, where: string, headers: Record<string, string> = {}) => {
+        const sent = httpsRequest({ host: '127.0.0.1', port: secure.port, method, path: where, headers, ca: authority.certPem });
+        sent.end();
+        const [response] = (await once(sent, 'response')) as [{ statusCode?: number; headers: Record<string, string | undefined>; resume(): void }];
+        response.resume();
+        return [response.statusCode, response.headers['strict-transport-security']];
+      };
+      const twoYears = 'max-age=63072000; includeSubDomains';
+      expect(await told('GET', '/version')).toEqual([200, twoYears]);
+      // Of a service that refuses, and of the gateway itself, also where it names headers of its own.
+      expect(await told('GET', '/v1/sources')).toEqual([401, twoYears]);
+      expect(await told('GET', '/v1/%00')).toEqual([400, twoYears]);
+      expect((await fetch(`${gateway.url}/version`)).headers.get('strict-transport-security')).toBeNull();
+      expect((await fetch(`${gateway.url}/v1/%00`)).headers.get('strict-transport-security')).toBeNull();
     } finally {
       await secure.stop();
     }
