@@ -70,9 +70,8 @@ export async function holdKeys({ directory, keys, process }: HoldKeysDeps): Prom
     watch: (deps) => { watching = lookAgainAndAgain(look, { ...deps, signal: stopping.signal }); },
     async stop() {
       stopping.abort();
-      await watching;
-      // Where the database is away it is forgotten by itself, within a minute.
-      await withDeadline(keys.forget(holder), { ms: STOP_MS_MAX, dependency: 'secret vault' }).catch(() => undefined);
+      // Where the database is away or silent it is forgotten by itself, within a minute.
+      await withDeadline(watching.then(() => keys.forget(holder)), { ms: STOP_MS_MAX, dependency: 'secret vault' }).catch(() => undefined);
     },
   };
 }
