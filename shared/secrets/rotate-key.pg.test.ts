@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { DIGEST_KEY } from './held-keys.ts';
 import { openKeyWorld, killable, Killed, type KeyWorld, type VaultProcess } from './key-world.fixture.ts';
+import { createPostgresSecretVault } from './postgres-secret-vault.ts';
 import { dropKey } from './rotate-key.ts';
 import { phaseOf } from './rotation-phase.ts';
 import { keyIdOf } from './secret-cipher.ts';
@@ -203,6 +204,50 @@ test('what is put while everything is enciphered anew is the last word, and unde
   isOver = true;
   await Promise.all(putting);
   for (const [name, value] of written) expect(await engine.vault.get(name)).toBe(value);
+  expect(Object.keys(await rowsByKey())).toEqual([await currentId()]);
+});
+
+test('a put that has looked at the keys before they turn, and comes to write behind it, writes with the new key', async () => {
+  const engine = await started();
+  await world.rotate('a');
+  await engine.held.look();
+  let rotated: unknown;
+  const slow = createPostgresSecretVault({ keys: engine.held, pool: {
+    query: (async (...given: [string, unknown[]]) => {
+      if (given[0].includes('insert into secrets')) rotated ??= await world.rotate('a');
+      return world.pool.query(...given);
+    }) as typeof world.pool.query,
+  } });
+  await slow.put('source/4/gitlab-token', 'slow');
+  expect(rotated).toMatchObject({ phase: { kind: 'done' } });
+  expect(Object.keys(await rowsByKey())).toEqual([await currentId()]);
+  expect(await engine.vault.get('source/4/gitlab-token')).toBe('slow');
+});
+
+test('a put that is writing when the keys are to turn is waited for', async () => {
+  const engine = await started();
+  await world.rotate('a');
+  await engine.held.look();
+  const first = await currentId();
+  const blocked = async (statement: string) => (await world.pool.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like $1`, [`%${statement}%`])).rowCount === 1;
+  // Of the same name, and not committed: the put cannot know yet whether there is one.
+  const other = await world.pool.connect();
+  await other.query('begin');
+  await other.query(`insert into secrets (name, key_id, nonce, sealed) values ('source/5/gitlab-token', $1, '', '')`, [first]);
+  const putting = engine.vault.put('source/5/gitlab-token', 'in the middle');
+  let isOver = false;
+  let rotating: Promise<unknown> = Promise.resolve();
+  try {
+    while (!(await blocked('insert into secrets'))) { /* It comes. */ }
+    rotating = world.rotate('a').finally(() => { isOver = true; });
+    while (!isOver && !(await blocked('lock table secret_keys'))) { /* One of the two comes. */ }
+    expect([isOver, await currentId()]).toEqual([false, first]);
+  } finally {
+    await other.query('rollback');
+    other.release();
+    await Promise.all([putting, rotating]);
+  }
+  expect(await engine.vault.get('source/5/gitlab-token')).toBe('in the middle');
   expect(Object.keys(await rowsByKey())).toEqual([await currentId()]);
 });
 
