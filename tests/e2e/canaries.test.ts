@@ -7,6 +7,7 @@ import { WebSocket } from 'ws';
 import { createCanaries, filesBelow, hasProc, processesOf, rowsOf } from '../harness/canaries.ts';
 import { startForwardProxy, type ForwardProxy } from '../harness/forward-proxy.ts';
 import { startOtlpReceiver, type OtlpReceiver } from '../harness/otlp-receiver.ts';
+import { startOpenIdProvider, type OpenIdProvider } from '../harness/openid-provider.ts';
 import { makeRepository, type Repository } from '../harness/repository.ts';
 import { signedHeaders } from '../harness/signed-delivery.ts';
 import { eventsOf, startSystem, until, untilStored, type System } from '../harness/system.ts';
@@ -42,7 +43,7 @@ const MARKER = `marker-${randomBytes(6).toString('hex')}`;
 const answers: string[] = [];
 const processes = { argv: new Set<string>(), environ: new Set<string>() };
 
-let [receiver, proxy, system, repository, hook]: [OtlpReceiver, ForwardProxy, System, Repository, Server] = [] as never;
+let [receiver, proxy, system, repository, hook, signsIn]: [OtlpReceiver, ForwardProxy, System, Repository, Server, OpenIdProvider] = [] as never;
 let [source, codebase, refreshed] = ['', '', ''];
 
 beforeAll(async () => {
@@ -50,14 +51,15 @@ beforeAll(async () => {
   proxy = await startForwardProxy({ credentials: { user: 'tekai', password: IN.proxyPassword } });
   hook = createServer((request, response) => response.writeHead(500).end(`signed ${String(request.headers['webhook-signature'])}`)).listen(0, '127.0.0.1');
   await once(hook, 'listening');
-  system = await startSystem({ settings: { TEKAI_LOG_LEVEL: 'debug', OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer ${IN.collectorKey}`, OTEL_BSP_SCHEDULE_DELAY: '100' } });
+  system = await startSystem({ settings: { TEKAI_LOG_LEVEL: 'debug', TEKAI_POLL_PEOPLE_SECONDS: '1', OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer ${IN.collectorKey}`, OTEL_BSP_SCHEDULE_DELAY: '100' } });
+  signsIn = await startOpenIdProvider(system.gitlab);
   secret('GitLab token', system.gitlab.token);
   secret('the engine\'s own token', system.token);
   repository = await makeRepository();
 });
 afterAll(async () => {
   await system.stop();
-  await Promise.all([receiver.stop(), proxy.stop()]);
+  await Promise.all([receiver.stop(), proxy.stop(), signsIn.stop()]);
   hook.close();
 });
 
@@ -111,6 +113,29 @@ async function signInByGitLab(): Promise<void> {
   mustBe(422, await asked('POST', at, { body: {} }));
   mustBe(400, await asked('GET', `${at}/callback?code=${IN.authorizationCode}&state=${IN.authorizationCode}&error=${IN.errorOfGitLab}&error_description=${IN.errorOfGitLab}`));
   mustBe(401, await asked('POST', `${at}/session`, { body: { handle: IN.wrongHandle, code: IN.wrongCode } }));
+}
+
+/** Somebody lets us ask as them: their tokens are kept, used, and said back by a GitLab that refuses them. */
+async function ownAccess(): Promise<void> {
+  const { id } = await system.gitlab.admin<{ id: number }>('POST', '/users', { username: 'lets-us' });
+  const of = mustBe(201, await asked('POST', '/v1/sources', { body: { name: 'of-people', baseUrl: signsIn.url, token: system.gitlab.token } })).json<{ id: string }>().id;
+  const at = `/v1/auth/gitlab/${of}`;
+  await signsIn.addClient({ clientId: 'of-people', clientSecret: IN.applicationSecret, redirectUri: `${system.url}${at}/callback` });
+  mustBe(200, await asked('PUT', `/v1/auth/providers/${of}`, { body: { clientId: 'of-people', clientSecret: IN.applicationSecret, unknownUsers: 'create', ownAccess: true } }));
+  const begun = await handedOut({ handle: 'handle of a sign-in' }, 'POST', at, { body: {} });
+  const back = await signsIn.browse(begun.url, id);
+  const { code } = (await system.ask('GET', `${back.pathname}${back.search}`)).json<{ code: string }>();
+  await handedOut({ accessToken: 'access token by GitLab', refreshToken: 'refresh token by GitLab' }, 'POST', `${at}/session`, { body: { handle: begun.handle, code } });
+  const [tokens] = await signsIn.given();
+  secret('a person\'s access token in GitLab', tokens?.accessToken);
+  secret('a person\'s refresh token in GitLab', tokens?.refreshToken ?? undefined);
+  const OWN_LIST = 'membership=true';
+  await until('GitLab is asked as them', async () => (await system.gitlab.admin<{ count: number }>('GET', `/requests?path=${OWN_LIST}`)).count > 0);
+  const said = `you sent Bearer ${tokens?.accessToken}`;
+  await system.gitlab.admin('POST', '/faults', { kind: 'http', path: OWN_LIST, status: 401, body: JSON.stringify({ message: said, error_description: said }) });
+  await until('GitLab says it back', () => system.log().includes('GitLab did not say to a person'));
+  await system.gitlab.admin('DELETE', '/faults');
+  mustBe(200, await asked('GET', `/v1/auth/providers/${of}`));
 }
 
 /** By a person whose name and address are canaries, as is what they say. */
@@ -217,6 +242,7 @@ test('no canary that was put in anywhere comes out anywhere', async () => {
   await signIn();
   await followThroughProxy();
   await signInByGitLab();
+  await ownAccess();
   await pushAndWatch();
   await hooks();
   await failures();

@@ -14,6 +14,7 @@ const OWN = /^\/(?:oauth|\.well-known|interaction)(?:\/|$)/;
 
 let fault = {};
 const asked = [];
+const given = [];
 const server = createServer((request, response) => void answer(request, response).catch((error) => { response.writeHead(500).end(String(error)); }));
 await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
 const url = `http://127.0.0.1:${server.address().port}`;
@@ -42,6 +43,7 @@ provider.use(async (context, next) => {
   if (context.path === '/.well-known/openid-configuration' && fault.discovery !== undefined) context.body = { ...context.body, ...fault.discovery };
   if (context.path !== '/oauth/token') return;
   asked.push({ at: 'token', grant_type: context.oidc?.params?.grant_type, hasVerifier: context.oidc?.params?.code_verifier !== undefined });
+  if (context.body?.access_token !== undefined) given.push({ accessToken: context.body.access_token, refreshToken: context.body.refresh_token ?? null });
   if (context.body?.access_token !== undefined) await knowToken(context.oidc.account.accountId, context.body);
   if (context.body?.id_token !== undefined) context.body = { ...context.body, id_token: await signed({ ...decodeJwt(context.body.id_token), ...fault.claims }) };
 });
@@ -88,7 +90,7 @@ async function answer(request, response) {
 async function told(where, body, response) {
   if (where === '/_double/clients') await provider.Client.adapter.upsert(body.client_id, { token_endpoint_auth_method: 'client_secret_post', grant_types: ['authorization_code', 'refresh_token'], ...body });
   if (where === '/_double/fault') fault = body;
-  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(asked));
+  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(where === '/_double/given' ? given : asked));
 }
 
 async function bodyOf(request) {

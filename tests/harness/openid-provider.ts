@@ -26,6 +26,8 @@ export interface OpenIdProvider {
   fault(fault: OpenIdFault): Promise<void>;
   /** What it was asked for, in order. */
   asked(): Promise<Readonly<Record<string, unknown>>[]>;
+  /** The tokens that it has given out, in order. */
+  given(): Promise<{ readonly accessToken: string; readonly refreshToken: string | null }[]>;
   /** Where a browser is sent in the end, that went where it was sent as this user of GitLab (`deny`: who does not want to). Nothing is asked there yet. */
   browse(url: string | URL, user: number | 'deny'): Promise<URL>;
   stop(): Promise<void>;
@@ -43,6 +45,7 @@ export async function startOpenIdProvider(gitlab?: { readonly url: string; reado
     addClient: async ({ clientId, clientSecret, redirectUri }) => void (await tell('clients', { client_id: clientId, client_secret: clientSecret, redirect_uris: [redirectUri] })),
     fault: async (fault) => void (await tell('fault', fault)),
     asked: () => tell('asked', {}),
+    given: async () => await tell('given', {}) as unknown as { accessToken: string; refreshToken: string | null }[],
     async browse(from, user) {
       const cookies = new Map<string, string>();
       let at = new URL(from);
