@@ -8,7 +8,7 @@ import { createMemorySecretVault } from '#shared/secrets/memory-secret-vault.ts'
 import { deliverWebhooks, type DeliverDeps } from './deliver-webhooks.ts';
 import { answerOf, createFollower, findFollower } from './follower-store.ts';
 import { createFollowerWorld, type FollowerWorld } from './follower-world.fixture.ts';
-import { redeliver } from './webhook-rows.ts';
+import { dueWebhooks, redeliver } from './webhook-rows.ts';
 
 const ACTOR = { kind: 'token', id: 'somebody' } as const;
 const ID = 'aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa' as CodebaseId;
@@ -142,5 +142,29 @@ test('a webhook of somebody who is no system admin goes out by the way that lead
   for (let nth = 1; nth < 20; nth += 1) await createFollower(deps, ann, wish(`public-${nth}`));
   await expect(createFollower(deps, ann, wish('one-more'))).rejects.toMatchObject({ code: 'too-many-webhooks' });
   await expect(findFollower(world.pool, ann, 'one-more')).rejects.toMatchObject({ status: 404 });
+  expect((await createFollower(deps, ann, wish('public-7'))).isNew).toBe(false);
   expect((await createFollower(deps, ann, { name: 'by-socket', codebases: [ID], isPublicOnly: true })).isNew).toBe(true);
+});
+
+test('wishes that are refused keep no secret, and of many at once no more than twenty are taken', async () => {
+  const ben = { kind: 'user', id: 'ben' } as const;
+  const kept = new Set<string>();
+  let puts = 0;
+  const vault = { put: async (name: string) => { puts += 1; kept.add(name); }, delete: async (name: string) => { kept.delete(name); } };
+  const wishes = (from: number) => Promise.allSettled(Array.from({ length: 30 }, (_, nth) =>
+    createFollower({ ...deps, vault }, ben, { name: `hook-${from + nth}`, codebases: [ID], webhook: { url: 'https://receiver.example/' }, isPublicOnly: true })));
+  const made = (await wishes(0)).filter(({ status }) => status === 'fulfilled');
+  expect([made.length, kept.size]).toEqual([20, 20]);
+  puts = 0;
+  expect((await wishes(30)).map((one) => one.status === 'rejected' && (one.reason as { code: string }).code)).toEqual(Array(30).fill('too-many-webhooks'));
+  expect([puts, kept.size]).toEqual([0, 20]);
+});
+
+test('however many have nothing to be told, none that has waits behind them for ever', async () => {
+  await world.pool.query(`with idle as (insert into followers (follower_id, actor_kind, actor_id, name, scope, created_at)
+      select 'idle-' || n, 'token', 'others', 'idle-' || n, '{"codebases":[]}'::json, '2027-01-01T00:00:00Z' from generate_series(1, 1500) n returning follower_id)
+    insert into follower_webhooks (follower_id, url, next_try_at) select follower_id, 'http://receiver/', '2020-01-01' from idle`);
+  const { id } = await findFollower(world.pool, ACTOR, 'hook');
+  const due = await dueWebhooks(world.pool);
+  expect([due.length, due.some((one) => one.id === id)]).toEqual([1_501, true]);
 });

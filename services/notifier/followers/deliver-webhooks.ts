@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
 import type { FollowerBatch } from '#schemas/api/followers.ts';
+import { AddressRefused } from '#shared/addresses/address-guard.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { PostWebhook } from '#shared/runtime/post-webhook.ts';
 import type { SecretVault } from '#shared/secrets/secret-vault.ts';
@@ -9,6 +10,7 @@ import { acknowledge } from './acknowledge.ts';
 import { parseCursor } from './cursor.ts';
 import { nextPage, type Page } from './feed.ts';
 import { secretNameOf } from './follower-store.ts';
+import { NOT_PUBLIC } from './judge-webhook.ts';
 import { hasNews, isChanged, type WaitDeps } from './wait-for-news.ts';
 import { dueWebhooks, endLease, holdLease, LeaseLost, leaseWebhook, type Delivered, type DueWebhook, type LeasedWebhook } from './webhook-rows.ts';
 
@@ -39,11 +41,12 @@ const ERROR_CHARS_MAX = 300;
  */
 export async function deliverWebhooks(deps: DeliverDeps, signal: AbortSignal): Promise<void> {
   const work: Work = { deps, signal, seen: new Map() };
-  const turns = createTurns(DELIVERIES_AT_ONCE);
+  // Receivers of who is no system admin, and however slow they are, keep those of the others from nothing.
+  const [turns, publicTurns] = [createTurns(DELIVERIES_AT_ONCE), createTurns(DELIVERIES_AT_ONCE)];
   const inHand = new Map<string, Promise<void>>();
   const deliverAll = async (one: DueWebhook) => {
     try {
-      while (await turns.take(() => deliverOne(work, one)));
+      while (await (one.isPublicOnly ? publicTurns : turns).take(() => deliverOne(work, one)));
     } catch (error) {
       if (!signal.aborted) deps.logger.warn({ error, follower: one.name }, 'a webhook waits');
     } finally {
@@ -104,7 +107,7 @@ async function deliverBatch(deps: DeliverDeps, { id, name }: DueWebhook, { page,
     ({ status } = await (leased.isPublicOnly ? deps.postPublic : deps.post)(leased.url, { headers, body, allowAddresses: leased.allowAddresses, signal }));
   } catch (error) {
     signal.throwIfAborted();
-    return failed(deps, leased, `no answer: ${reasonOf(error)}`);
+    return failed(deps, leased, `no answer: ${leased.isPublicOnly && error instanceof AddressRefused ? NOT_PUBLIC : reasonOf(error)}`);
   }
   if (status === 410) return { kind: 'disabled', error: 'the receiver answered 410: it wants no more' };
   if (status < 200 || status > 299) return failed(deps, leased, `the receiver answered ${status}`);

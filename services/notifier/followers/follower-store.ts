@@ -25,26 +25,44 @@ export const secretNameOf = (id: string) => `follower/${id}/webhook-secret`;
 /** The webhook's secret is given back only here. @throws Problem 409 when the name is taken by another wish. */
 export async function createFollower(deps: StoreDeps, actor: Actor, wish: Wish): Promise<{ follower: Follower; isNew: boolean; secret: string | undefined }> {
   const { name, webhook, isPublicOnly = false, ...scope } = wish;
+  // Before anything is kept, and once more where it is kept: a flood of wishes that are refused writes nothing.
+  const before = await roomFor(deps.pool, actor, wish);
+  if (before.isThere) return { follower: await sameWish(deps.pool, actor, wish), isNew: false, secret: undefined };
+  if (before.refusal !== undefined) throw before.refusal;
   const id = randomUUID();
   const secret = webhook === undefined ? undefined : `whsec_${randomBytes(32).toString('base64')}`;
   // Before the row that names it: a webhook without its secret could never be sent.
   if (secret !== undefined) await deps.vault.put(secretNameOf(id), secret);
+  const forget = async () => { if (secret !== undefined) await deps.vault.delete(secretNameOf(id)); };
   const made = await inTransaction(deps.pool, async (client) => {
-    const { rows: [count] } = await client.query<{ count: string }>('select count(*) from followers where actor_kind = $1 and actor_id = $2', [actor.kind, actor.id]);
-    if (Number(count?.count ?? 0) >= FOLLOWERS_OF_ACTOR_MAX) throw new Problem(422, 'too-many-followers', `You have ${FOLLOWERS_OF_ACTOR_MAX} followers. Remove one that nobody uses.`);
+    // One wish of an actor after the other: else many at once would all find room for one.
+    await client.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`followers of ${actor.kind} ${actor.id}`]);
+    const { isThere, refusal } = await roomFor(client, actor, wish);
+    if (isThere) return undefined;
+    if (refusal !== undefined) return refusal;
     const { rows: [row] } = await client.query<FollowerRow>(
       `insert into followers (follower_id, actor_kind, actor_id, name, scope, created_at) values ($1, $2, $3, $4, $5::json, $6) on conflict do nothing returning *`,
       [id, actor.kind, actor.id, name, JSON.stringify(scope), deps.now().toISOString()]);
     if (row === undefined) return undefined;
     if (webhook === undefined) return followerOf(row);
     await client.query('insert into follower_webhooks (follower_id, url, allow_addresses, is_public_only) values ($1, $2, $3, $4)', [id, webhook.url, webhook.allowAddresses ?? [], isPublicOnly]);
-    const { rows: [webhooks] } = await client.query<{ count: string }>('select count(*) from followers join follower_webhooks using (follower_id) where actor_kind = $1 and actor_id = $2', [actor.kind, actor.id]);
-    if (isPublicOnly && Number(webhooks?.count ?? 0) > PUBLIC_WEBHOOKS_OF_ACTOR_MAX) throw new Problem(422, 'too-many-webhooks', `You have ${PUBLIC_WEBHOOKS_OF_ACTOR_MAX} followers with a webhook. Remove one, or follow by the WebSocket.`);
     return followerOf(row);
-  });
-  if (made !== undefined) return { follower: made, isNew: true, secret };
-  if (secret !== undefined) await deps.vault.delete(secretNameOf(id));
+  }).catch(async (error: unknown) => { await forget(); throw error; });
+  if (made !== undefined && !(made instanceof Problem)) return { follower: made, isNew: true, secret };
+  await forget();
+  if (made !== undefined) throw made;
   return { follower: await sameWish(deps.pool, actor, wish), isNew: false, secret: undefined };
+}
+
+/** Whether the actor has a follower of that name, and what stands against one more. */
+async function roomFor(pool: Pick<Pool, 'query'>, actor: Actor, { name, webhook, isPublicOnly = false }: Wish): Promise<{ isThere: boolean; refusal: Problem | undefined }> {
+  const [has] = await createQuery(pool)<{ followers: string; webhooks: string; named: string }>(
+    `select count(*) as followers, count(w.follower_id) as webhooks, count(*) filter (where name = $3) as named
+     from followers left join follower_webhooks w using (follower_id) where actor_kind = $1 and actor_id = $2`, [actor.kind, actor.id, name]);
+  const refusal = Number(has?.followers) >= FOLLOWERS_OF_ACTOR_MAX ? new Problem(422, 'too-many-followers', `You have ${FOLLOWERS_OF_ACTOR_MAX} followers. Remove one that nobody uses.`)
+    : isPublicOnly && webhook !== undefined && Number(has?.webhooks) >= PUBLIC_WEBHOOKS_OF_ACTOR_MAX ? new Problem(422, 'too-many-webhooks', `You have ${PUBLIC_WEBHOOKS_OF_ACTOR_MAX} followers with a webhook. Remove one, or follow by the WebSocket.`)
+    : undefined;
+  return { isThere: Number(has?.named) > 0, refusal };
 }
 
 async function sameWish(pool: Pool, actor: Actor, { name, webhook, isPublicOnly: _isPublicOnly, ...scope }: Wish): Promise<Follower> {

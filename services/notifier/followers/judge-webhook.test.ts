@@ -33,3 +33,9 @@ test('private addresses are for a system admin to allow', async () => {
   const webhook = { url: 'https://out.example/', allowAddresses: ['10.0.0.0/8'] };
   expect([await judged(true, webhook), await judged(false, webhook)]).toEqual(['taken', 'not-allowed']);
 });
+
+test('at which address of ours a name stands is told to a system admin, and to nobody else', async () => {
+  const told = (isSystemAdmin: boolean) => judgeWebhook({ ...guards, addresses: guards.publicAddresses }, { name: 'hook', all: true, webhook: { url: 'https://in.example/' } }, who(isSystemAdmin)).then(() => 'taken', (error: { message: string }) => error.message);
+  expect(await told(true)).toContain('10.1.2.3');
+  expect(await told(false)).not.toMatch(/10\.1|in\.example/);
+});

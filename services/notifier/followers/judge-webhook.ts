@@ -7,6 +7,9 @@ import { Problem } from '#shared/runtime/problem.ts';
 /** Where webhooks may lead: a system admin's as whoever started the engine allows, everybody else's to public addresses only. */
 export interface WebhookGuards { readonly addresses: AddressGuard; readonly publicAddresses: AddressGuard }
 
+/** For who is no system admin: at which address of ours a name stands is not theirs to ask. */
+export const NOT_PUBLIC = 'Its host is at no public address. Others are for a system admin to allow.';
+
 /** What its maker is told at once; each delivery is judged again. A name that is not known yet is taken: its receiver may be on its way. @throws Problem 403, 422 */
 export async function judgeWebhook(guards: WebhookGuards, { webhook }: CreateFollower, { isSystemAdmin }: Principal): Promise<void> {
   if (webhook === undefined) return;
@@ -19,7 +22,7 @@ export async function judgeWebhook(guards: WebhookGuards, { webhook }: CreateFol
   try {
     await (isSystemAdmin ? guards.addresses : guards.publicAddresses).addressesOf(hostname, allowAddresses);
   } catch (error) {
-    if (error instanceof AddressRefused) throw wrongUrl(error.message);
+    if (error instanceof AddressRefused) throw wrongUrl(isSystemAdmin ? error.message : NOT_PUBLIC);
   }
 }
 

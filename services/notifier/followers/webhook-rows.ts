@@ -4,17 +4,15 @@ import { createQuery } from '#shared/postgres/query.ts';
 
 /** Longer than a page takes to be made and the receiver to answer: who dies is followed by another after this. */
 const LEASE_S = 90;
-/** Looked at together. */
-const WEBHOOKS_MAX = 1_000;
-
-export interface DueWebhook { readonly id: string; readonly name: string; readonly actor: Actor }
+export interface DueWebhook { readonly id: string; readonly name: string; readonly actor: Actor; readonly isPublicOnly: boolean }
 export interface LeasedWebhook { readonly url: string; readonly allowAddresses: readonly string[]; readonly isPublicOnly: boolean; readonly failures: number; readonly attempt: number; readonly lease: string }
 
+/** All of them: who has nothing to be told is due too, and would keep a place of a part for good. How many there are is bounded where they are made. */
 export async function dueWebhooks(pool: Pool): Promise<DueWebhook[]> {
-  const rows = await createQuery(pool)<{ id: string; name: string; kind: Actor['kind']; actor: string }>(
-    `select follower_id as id, name, actor_kind as kind, actor_id as actor from follower_webhooks join followers using (follower_id)
-     where state = 'active' and next_try_at <= now() and (lease is null or lease_until < now()) order by next_try_at limit $1`, [WEBHOOKS_MAX]);
-  return rows.map(({ id, name, kind, actor }) => ({ id, name, actor: { kind, id: actor } }));
+  const rows = await createQuery(pool)<{ id: string; name: string; kind: Actor['kind']; actor: string; is_public_only: boolean }>(
+    `select follower_id as id, name, actor_kind as kind, actor_id as actor, is_public_only from follower_webhooks join followers using (follower_id)
+     where state = 'active' and next_try_at <= now() and (lease is null or lease_until < now()) order by next_try_at`);
+  return rows.map(({ id, name, kind, actor, is_public_only: isPublicOnly }) => ({ id, name, actor: { kind, id: actor }, isPublicOnly }));
 }
 
 /** One worker at a time. Undefined when another has it, or it is not due any more. */
