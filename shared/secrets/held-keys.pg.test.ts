@@ -1,7 +1,10 @@
-import { chmod } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { holdKeys } from './held-keys.ts';
 import { openKeyWorld, type KeyWorld } from './key-world.fixture.ts';
+import { keyIdOf } from './secret-cipher.ts';
+import { SecretUnreadable } from './secret-unreadable.ts';
 
 let world: KeyWorld;
 beforeAll(async () => { world = await openKeyWorld(); });
@@ -36,6 +39,25 @@ test('what is wrong with the file is said once, however often it is looked at; t
   expect((await world.keys.read()).holders).toEqual([{ process: 'a 1', keyIds: [id] }]);
   await held.stop();
   expect((await world.keys.read()).holders).toEqual([]);
+});
+
+test('a file that lacks a key which something needs takes it from nobody who runs: that is said, what it tells of is what the file has, and a start with it is refused', async () => {
+  const engine = await world.start('a');
+  await engine.vault.put('source/1/gitlab-token', 'before');
+  const [id] = engine.held.ids();
+  const file = `${world.host('a')}/secrets.key`;
+  const right = await readFile(file, 'utf8');
+  const wrong = randomBytes(32);
+  await writeFile(file, `${wrong.toString('hex')}\n`);
+  for (let looks = 0; looks < 2; looks += 1) expect(await engine.held.look()).toMatch(`has key ${keyIdOf(wrong)} and lacks key ${id}, which`);
+  expect((await world.keys.read()).holders).toMatchObject([{ keyIds: [keyIdOf(wrong)] }]);
+  expect(await engine.vault.get('source/1/gitlab-token')).toBe('before');
+  await engine.vault.put('source/1/gitlab-token', 'after');
+  expect(await engine.vault.get('source/1/gitlab-token')).toBe('after');
+  await expect(world.start('a')).rejects.toThrow(SecretUnreadable);
+
+  await writeFile(file, right);
+  expect([await engine.held.look(), engine.held.ids()]).toEqual([undefined, [id]]);
 });
 
 test('told to stop, it does not wait for a database that is silent', async () => {

@@ -30,7 +30,7 @@ export interface HoldKeysDeps {
 }
 
 export interface ToldKeys extends HeldKeys {
-  /** Looks into the file again, tells, and says what is wrong. @throws KeyFileRefused | Unavailable */
+  /** Looks into the file again, tells what it has, and says what is wrong. Of the keys held, those that something needs are kept, whatever the file has. @throws KeyFileRefused | Unavailable */
   look(): Promise<string | undefined>;
   /** Does so every ten seconds from now on. */
   watch(deps: WatchDeps): void;
@@ -50,8 +50,8 @@ export async function holdKeys({ directory, keys, process }: HoldKeysDeps): Prom
   const first = loadedIds.find((id) => before.secrets.has(id)) ?? loadedIds[0]!;
   const ring = ringOf(directory, loaded);
   const holder = randomUUID();
-  const tell = () => keys.tell(holder, { process, keyIds: ring.ids(), first });
-  await tell();
+  const tell = (keyIds: readonly string[]) => keys.tell(holder, { process, keyIds, first });
+  await tell(loadedIds);
   const digestKey = await openDigestKey(ring, keys).catch(async (error: unknown) => {
     await keys.forget(holder);
     throw error;
@@ -59,10 +59,14 @@ export async function holdKeys({ directory, keys, process }: HoldKeysDeps): Prom
   const stopping = new AbortController();
   let watching: Promise<void> = Promise.resolve();
   const look = async () => {
-    await ring.look();
-    await tell();
-    const lacking = lackingOf(ring.ids(), await keys.read());
-    return lacking.length === 0 ? undefined : missing(directory, { has: ring.ids(), lacks: lacking });
+    const inFile = await ring.look();
+    // A change of keys waits for what the file has. Told first, let go after it: none is let go that became the current one before.
+    await tell(inFile);
+    const record = await keys.read();
+    // A wrong file stops a start, and nobody who runs.
+    ring.keepOnly([...inFile, ...idsInUse(record)]);
+    const lacking = lackingOf(inFile, record);
+    return lacking.length === 0 ? undefined : missing(directory, { has: inFile, lacks: lacking });
   };
 
   return {
@@ -97,17 +101,21 @@ type Ring = ReturnType<typeof ringOf>;
 function ringOf(directory: string, loaded: readonly Buffer[]) {
   let held = byId(loaded);
   const ids = () => [...held.keys()];
+  /** Takes up what is in the file, and says what that is: a file that is away for a moment is as it was. */
   const look = async () => {
-    // A file that is away for a moment takes no key from who had it.
-    held = byId(await readKeys(directory) ?? [...held.values()].map(({ key }) => key));
+    const found = await readKeys(directory);
+    if (found === undefined) return ids();
+    held = new Map([...held, ...byId(found)]);
+    return found.map(keyIdOf);
   };
+  const keepOnly = (kept: readonly string[]) => { held = new Map([...held].filter(([id]) => kept.includes(id))); };
   const find = async (keyId: string) => {
-    if (!held.has(keyId)) await look();
+    const has = held.has(keyId) ? ids() : await look();
     const found = held.get(keyId);
-    if (found === undefined) throw new SecretUnreadable(missing(directory, { has: ids(), lacks: [keyId] }));
+    if (found === undefined) throw new SecretUnreadable(missing(directory, { has, lacks: [keyId] }));
     return found;
   };
-  return { ids, look, key: async (keyId: string) => (await find(keyId)).key, cipher: async (keyId: string) => (await find(keyId)).cipher };
+  return { ids, look, keepOnly, key: async (keyId: string) => (await find(keyId)).key, cipher: async (keyId: string) => (await find(keyId)).cipher };
 }
 
 const byId = (keys: readonly Buffer[]) => new Map(keys.map((key) => [keyIdOf(key), { key, cipher: createSecretCipher(key) }]));

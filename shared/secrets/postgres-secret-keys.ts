@@ -28,8 +28,8 @@ export function createPostgresSecretKeys({ pool }: { readonly pool: Pool }): Sec
     },
 
     exclusively: (work) => inTransaction(pool, async (client) => {
-      // Whoever tells of itself, and whoever puts a secret, comes before all of this or behind it.
-      await client.query('lock table secret_keys, secret_key_holders in exclusive mode');
+      // Whoever tells of itself, and whoever puts a secret, comes before all of this or behind it. In the order of `tell`: else each would hold what the other waits for.
+      await client.query('lock table secret_key_holders, secret_keys in exclusive mode');
       const ask: Ask = async <Row extends QueryResultRow>(sql: string, values: readonly unknown[] = []) => (await client.query<Row>(sql, values as unknown[])).rows;
       const change: KeyChange = {
         read: () => readRecord(ask),

@@ -18,6 +18,7 @@ const NAMES = ['source/1/gitlab-token', 'source/2/gitlab-token', 'identity-key/a
 const idOf = (line: string) => keyIdOf(Buffer.from(line, 'hex'));
 const rowsByKey = async () => Object.fromEntries((await world.keys.read()).secrets);
 const currentId = async () => (await world.keys.read()).keys.find(({ state }) => state === 'current')!.id;
+const blocked = async (statement: string) => (await world.pool.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like $1`, [`%${statement}%`])).rowCount === 1;
 const here = (name = 'a') => ({ directory: world.host(name), keys: world.keys });
 
 async function started(host = 'a'): Promise<VaultProcess> {
@@ -229,7 +230,6 @@ test('a put that is writing when the keys are to turn is waited for', async () =
   await world.rotate('a');
   await engine.held.look();
   const first = await currentId();
-  const blocked = async (statement: string) => (await world.pool.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like $1`, [`%${statement}%`])).rowCount === 1;
   // Of the same name, and not committed: the put cannot know yet whether there is one.
   const other = await world.pool.connect();
   await other.query('begin');
@@ -240,7 +240,7 @@ test('a put that is writing when the keys are to turn is waited for', async () =
   try {
     while (!(await blocked('insert into secrets'))) { /* It comes. */ }
     rotating = world.rotate('a').finally(() => { isOver = true; });
-    while (!isOver && !(await blocked('lock table secret_keys'))) { /* One of the two comes. */ }
+    while (!isOver && !(await blocked('lock table'))) { /* One of the two comes. */ }
     expect([isOver, await currentId()]).toEqual([false, first]);
   } finally {
     await other.query('rollback');
@@ -249,6 +249,23 @@ test('a put that is writing when the keys are to turn is waited for', async () =
   }
   expect(await engine.vault.get('source/5/gitlab-token')).toBe('in the middle');
   expect(Object.keys(await rowsByKey())).toEqual([await currentId()]);
+});
+
+test('a process that tells of itself while the keys are to be changed waits its turn, and so does the change', async () => {
+  const engine = await started();
+  const other = await world.pool.connect();
+  await other.query('begin');
+  await other.query('lock table secret_keys in share mode');
+  const both: Promise<unknown>[] = [world.keys.exclusively(async (change) => (await change.read()).keys.length)];
+  try {
+    while (!(await blocked('lock table'))) { /* It comes. */ }
+    both.push(engine.held.look());
+    while (!(await blocked('insert into secret_key_holders'))) { /* It comes. */ }
+  } finally {
+    await other.query('rollback');
+    other.release();
+  }
+  expect(await Promise.allSettled(both)).toEqual([{ status: 'fulfilled', value: 1 }, { status: 'fulfilled', value: undefined }]);
 });
 
 test('a secret that no key deciphers is left as it is and told by name, all others are enciphered anew; mended, the change goes on to its end', async () => {
