@@ -67,8 +67,8 @@ export async function repairHook(gitlab: GitLab, project: GitLabProjectId, { wan
     if (ours !== undefined && (need === 'nothing' || need === 'tell')) return asItStands(ours);
     // The one that we made, with an address that we no longer have, is led to the new one.
     const answer = ours === undefined ? await gitlab.createHook(project, wanted) : await gitlab.updateHook(project, ours.id, wanted);
-    // Made by hand, with the secret token alone, and not ours to change: it goes on working.
-    if (answer.kind === 'refused' && ours !== undefined && need === 'sign') return asItStands(ours);
+    // Made by hand, and not ours to change: with the secret token alone it goes on working, once that is told, whatever else it lacks.
+    if (answer.kind === 'refused' && ours !== undefined && (need === 'sign' || ours.isSigned !== wasSigned)) return asItStands(ours);
     if (answer.kind !== 'ok') return notInstalled(answer);
     if (need === 'sign' && !answer.value.isSigned) return asItStands(answer.value);
     if (isUsed(answer.value)) return { kind: 'installed', how: 'repaired', hook: answer.value, hasSecrets: true };

@@ -245,6 +245,23 @@ describe('webhooks', () => {
     expect([world.rows.get(CODEBASE)?.hookTrouble, world.gitlab.hooks[0]?.isSigned]).toEqual([null, false]);
   });
 
+  test.each<[string, number | undefined, Partial<GitLabHook>]>([
+    ['has older secrets', 2, {}], ['has older secrets, at a GitLab that was downgraded', 2, { offersSigning: false }], ['is disabled', undefined, { alertStatus: 'disabled' }],
+  ])('one that is not ours to change and %s is told as unsigned when it is, once; that it cannot be put right stays known', async (_how, revision, change) => {
+    world = createWorld();
+    world.gitlab.hooks = [ours({ id: 7 })];
+    world.gitlab.canChange = false;
+    if (revision !== undefined) world.gitlab.secrets = { tokens: ['new', 'plain'], signingTokens: ['whsec_new', 'whsec_x'], revision, formerUntil: new Date(START) };
+    await world.register();
+    await world.pass(60_000);
+    expect(await signs()).toEqual([true]);
+    world.gitlab.hooks = [ours({ id: 7, isSigned: false, ...change })];
+    await world.pass(3_700_000);
+    expect(await signs()).toEqual([true, false]);
+    await world.pass(3_700_000);
+    expect([await signs(), world.rows.get(CODEBASE)?.hookTrouble]).toEqual([[true, false], expect.stringContaining('does not let us')]);
+  });
+
   test('one that was refused is tried again, and told when it is made', async () => {
     world = createWorld({ hook: 'refused' });
     await world.register();
