@@ -44,7 +44,7 @@ export interface AcceptanceDeps {
   readonly log: Pick<EventLog, 'append' | 'readStream'>;
   readonly deliveries: Deliveries;
   readonly spool: Spool<SpooledArrival>;
-  readonly codebases: Pick<KnownCodebases, 'afresh'>;
+  readonly codebases: Pick<KnownCodebases, 'patiently'>;
   readonly tracing: Pick<Tracing, 'traceparent'>;
   readonly logger: Logger;
 }
@@ -88,7 +88,7 @@ export function createAcceptance({ log, deliveries, spool, codebases, tracing, l
     if (fact.type !== 'push.received') return fact;
     const { id, actor, correlationId, causationId, time, traceparent } = fact;
     const { deliveryId, sourceId, body, codebaseId, gitlabProjectId } = fact.data;
-    const { isSigned } = await codebases.afresh(codebaseId);
+    const { isSigned } = await codebases.patiently(codebaseId);
     if (isSigned === undefined) throw new Unavailable('event log', `does not say whether the webhook of codebase ${codebaseId} signs`);
     if (!isSigned) return fact;
     const data = { deliveryId, sourceId, body, reason: `not signed, and the webhook of GitLab project ${gitlabProjectId} signs what it sends` };

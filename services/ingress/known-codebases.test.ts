@@ -26,3 +26,14 @@ test('whether a webhook signs is remembered for ten seconds, and looked up anew 
   expect([await known.of(CODEBASE), await known.afresh(CODEBASE), await known.of(CODEBASE)]).toMatchObject([{ isSigned: true }, { isSigned: false }, { isSigned: false }]);
   expect(looks).toBe(2);
 });
+
+test('of a log that is slow nobody knows at the door; whoever has time is told', async () => {
+  const log = createMemoryEventLog();
+  let answer: () => void = () => undefined;
+  const isTime = new Promise<void>((resolve) => { answer = resolve; });
+  const known = createKnownCodebases({ log: { readStream: async (...args) => { await isTime; return log.readStream(...args); } }, now: () => new Date(0) });
+  const patient = known.patiently(CODEBASE);
+  expect(await known.afresh(CODEBASE)).toEqual({ standing: 'unknown', isSigned: undefined });
+  answer();
+  expect(await patient).toEqual({ standing: 'unregistered', isSigned: false });
+});
