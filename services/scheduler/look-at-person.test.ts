@@ -143,6 +143,29 @@ test('who is put into many projects at once is asked about by and by', async () 
   expect(looks).toMatchObject([{ changed: 20, isWhole: false }, { changed: 20, isWhole: false }, { changed: 5, isWhole: true }]);
 });
 
+test('what the source is not shown is left alone for a while, so that what lies behind it has its turn; what was not learnt yet is not asked and takes no place', async () => {
+  const HIDDEN = Array.from({ length: 25 }, () => [PERSON]);
+  const world = createWorld([...HIDDEN, ...HIDDEN.map(() => undefined), [PERSON], []]);
+  await world.begin();
+  const [doubts, asked] = [new Set<CodebaseId>(), [] as number[]];
+  const look = () => world.look({ doubts, listed: () => ({ kind: 'ok', value: [...HIDDEN.map((_, n) => n + 25), 51] }), member: (project) => { asked.push(project); return answered(project < 25 ? 'hidden' : undefined, () => (project === 51 ? member() : null)); } });
+  expect([await look(), await look()]).toMatchObject([{ changed: 0, isWhole: false, requests: 22 }, { changed: 2, isWhole: true, requests: 9 }]);
+  await world.follow();
+  expect([await look(), world.holds(50), world.holds(51)]).toMatchObject([{ changed: 0, isWhole: true, requests: 2 }, [], [PERSON]]);
+  expect(asked).toEqual([...HIDDEN.map((_, n) => n), 50, 51]);
+});
+
+test('one project that GitLab fails at keeps nothing of the others back; a pause that it asks for ends the look', async () => {
+  const world = createWorld([[PERSON], [PERSON]]);
+  await world.begin();
+  const doubts = new Set<CodebaseId>();
+  const look = (refused: Refusal) => world.look({ doubts, listed: () => ({ kind: 'ok', value: [] }), member: (project) => answered(project === 0 ? refused : undefined, () => null) });
+  await expect(look('throttled')).rejects.toMatchObject({ retryAfterMs: 60_000 });
+  expect(await look('away')).toMatchObject({ kind: 'seen', changed: 1, isWhole: true, requests: 4 });
+  await world.read();
+  expect([world.holds(0), world.holds(1), [...doubts]]).toEqual([[PERSON], [], [idOf(0)]]);
+});
+
 // Truth moves between looks; looks fail in every way at every step; the list is told in any order, or with what is not so; the tables
 // come late.
 const membership = fc.option(fc.record({ level: fc.constantFrom(10, 15, 20, 30, 50), isActive: fc.boolean(), expiresAt: fc.constantFrom(null, '2026-01-01', TODAY, '2026-01-03') }), { nil: null });

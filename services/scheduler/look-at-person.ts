@@ -1,7 +1,7 @@
 import type { GitLabProjectId, SourceId } from '#schemas/brand.ts';
 import { readersStream } from '#schemas/ids.ts';
-import type { GitLab } from '#shared/gitlab/gitlab.ts';
-import type { ReadStore } from '#shared/read-store/read-store.ts';
+import type { Answer, GitLab } from '#shared/gitlab/gitlab.ts';
+import type { CodebaseView, GitLabReadersView, ReadStore } from '#shared/read-store/read-store.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { differenceOfOne, whereToAsk, type FollowedCodebase } from './decide-own-reads.ts';
 import { READS_CODE_FROM } from './decide-readers.ts';
@@ -11,7 +11,7 @@ export interface PersonLookDeps extends ReaderLookDeps {
   readonly store: ReaderLookDeps['store'] & Pick<ReadStore, 'readBy'>;
 }
 
-/** What GitLab said was not so, when its project was asked: for a while it is not asked about again. */
+/** What GitLab said was not so, or did not answer, when its project was asked: for a while it is not asked about again. */
 export interface Doubts {
   has(codebase: FollowedCodebase): boolean;
   add(codebase: FollowedCodebase): void;
@@ -29,7 +29,7 @@ export interface PersonAsked {
 }
 
 export type PersonLook =
-  /** `isWhole` is false where there is more to ask than is asked at once, or something was away: the rest comes with the next look. */
+  /** `isWhole` is false where there is more to ask than is asked at once, or another look was quicker: the rest comes with the next look. */
   | { readonly kind: 'seen'; readonly askedAt: string; readonly requests: number; readonly changed: number; readonly isWhole: boolean }
   /** GitLab did not say to the person's token: expired, taken back, blocked, throttled, cut, away. It proves nothing, and they read what they read (I8). */
   | { readonly kind: 'unanswered'; readonly detail: string; readonly retryAfterMs: number | undefined };
@@ -40,7 +40,7 @@ const CONFIRMED_AT_ONCE_MAX = 20;
 
 /**
  * Asks GitLab, as a person, what they read, and the projects where that is other than what we hold of them, as the source. Each of the two
- * alone proves nothing: only where the source's own token is told of a gain or a loss is it one. @throws Unavailable of what the source is asked
+ * alone proves nothing: only where the source's own token is told of a gain or a loss is it one. @throws Unavailable when the source is to pause
  */
 export async function lookAtPerson(deps: PersonLookDeps, { sourceId, gitlabUserId, own, gitlab, followed, doubts }: PersonAsked): Promise<PersonLook> {
   // Before GitLab is asked: what another look finds meanwhile is no difference then.
@@ -49,16 +49,23 @@ export async function lookAtPerson(deps: PersonLookDeps, { sourceId, gitlabUserI
   const listed = await listOf(own);
   if (listed.kind === 'unanswered') return listed;
   const differing = whereToAsk({ listed: new Set(listed.projects), held, followed }).filter((codebase) => !doubts.has(codebase));
-  let [changed, isWhole] = [0, differing.length <= CONFIRMED_AT_ONCE_MAX];
-  const confirmed = differing.slice(0, CONFIRMED_AT_ONCE_MAX);
-  for (const codebase of confirmed) {
-    const found = await confirm(deps, { codebase, gitlabUserId, gitlab });
+  let [sent, changed, isWhole] = [0, 0, true];
+  for (const codebase of differing) {
+    const known = await knownOf(deps, codebase);
+    if (known === undefined) continue;
+    if (sent === CONFIRMED_AT_ONCE_MAX) {
+      isWhole = false;
+      break;
+    }
+    sent += 1;
+    const found = await confirm(deps, { ...known, gitlabUserId, gitlab });
     if (found === 'changed') changed += 1;
     else if (found === 'behind') isWhole = false;
-    else if (found === 'same') doubts.add(codebase);
+    // Else what the source's token is not shown would be asked for ever, in place of what lies behind it.
+    else doubts.add(codebase);
   }
   // GitLab says with an empty page that there is no more.
-  return { kind: 'seen', askedAt: asked.toISOString(), requests: Math.floor(listed.projects.length / PER_PAGE) + 2 + confirmed.length, changed, isWhole };
+  return { kind: 'seen', askedAt: asked.toISOString(), requests: Math.floor(listed.projects.length / PER_PAGE) + 2 + sent, changed, isWhole };
 }
 
 /** That GitLab throttles a person, or is away for them, is nothing about the source. */
@@ -72,17 +79,30 @@ async function listOf(own: PersonAsked['own']): Promise<{ readonly kind: 'listed
   }
 }
 
-async function confirm(deps: PersonLookDeps, { codebase: { id, gitlabProjectId }, gitlabUserId, gitlab }: Pick<PersonAsked, 'gitlabUserId' | 'gitlab'> & { readonly codebase: FollowedCodebase }): Promise<'changed' | 'same' | 'behind' | 'unanswered'> {
-  const codebase = await deps.store.codebase(id);
-  // What a fact will be told against, as of before GitLab is asked: when the stream moves on meanwhile, it is refused.
-  const before = await deps.store.gitlabReaders(id);
-  // Of which nothing was learnt yet, the sweep asks first.
-  if (before === undefined || (codebase?.state !== 'active' && codebase?.state !== 'archived')) return 'unanswered';
+interface Known { readonly codebase: CodebaseView; readonly before: GitLabReadersView }
+
+/** What a fact will be told against, as of before GitLab is asked: when the stream moves on meanwhile, it is refused. Undefined where nothing was learnt yet: the sweep asks first. */
+async function knownOf({ store }: PersonLookDeps, { id }: FollowedCodebase): Promise<Known | undefined> {
+  const [codebase, before] = [await store.codebase(id), await store.gitlabReaders(id)];
+  return before === undefined || (codebase?.state !== 'active' && codebase?.state !== 'archived') ? undefined : { codebase, before };
+}
+
+async function confirm(deps: PersonLookDeps, { codebase, before, gitlabUserId, gitlab }: Known & Pick<PersonAsked, 'gitlabUserId' | 'gitlab'>): Promise<'changed' | 'same' | 'behind' | 'unanswered'> {
   const asked = deps.now();
-  const answer = await gitlab.member(gitlabProjectId, gitlabUserId);
-  if (answer.kind !== 'ok') return 'unanswered';
+  const answer = await told(() => gitlab.member(codebase.gitlabProjectId as GitLabProjectId, gitlabUserId));
+  if (answer?.kind !== 'ok') return 'unanswered';
   const difference = differenceOfOne(before, { gitlabUserId, member: answer.value, today: asked.toISOString().slice(0, 10) });
   if (difference === undefined) return 'same';
-  const appended = await deps.log.append(readersStream(id), before.revision, readersFacts(codebase, difference, { observedAt: asked, hint: undefined }));
+  const appended = await deps.log.append(readersStream(codebase.id), before.revision, readersFacts(codebase, difference, { observedAt: asked, hint: undefined }));
   return appended.kind === 'appended' ? 'changed' : 'behind';
+}
+
+/** One project that GitLab fails at is nothing about the others; a pause that it asks for is about all. @throws Unavailable */
+async function told<T>(ask: () => Promise<Answer<T>>): Promise<Answer<T> | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof Unavailable && error.retryAfterMs === undefined) return undefined;
+    throw error;
+  }
 }

@@ -29,6 +29,13 @@ export function dueReaders<T extends ReadersAsked>(asked: readonly T[], { now, e
   return due.sort((a, b) => a.rank - b.rank || (a.agoMs === b.agoMs ? 0 : b.agoMs - a.agoMs) || (a.one.id < b.one.id ? -1 : 1)).map(({ one }) => one);
 }
 
+/**
+ * Of whom there is more to ask than was asked: due at once, and behind all who are due because it was long ago. With time they come before
+ * those who were asked later, so that neither waits for the other for ever.
+ * @returns what stands for when they were asked
+ */
+export const askedInPart = (askedAt: number, { now, everyMs }: { readonly now: number; readonly everyMs: number }): number => Math.min(askedAt, now - Math.ceil(everyMs * CADENCE));
+
 /** What GitLab said at the moment of a hint, or after it, is new enough. */
 function rankOf({ askedAt, hintedAt, isOwnHint }: ReadersAsked): number {
   const isHinted = hintedAt !== null && (askedAt === null || hintedAt >= askedAt);

@@ -16,7 +16,7 @@ const SOURCE = randomUUID() as SourceId;
 const START = Date.parse('2026-01-01T12:00:00.000Z');
 const EVERY_MS = 300_000;
 
-/** People of a GitLab with one project, on memory, with a clock that runs with its sleep; the tables follow the log at once. */
+/** People of a GitLab with one project, on memory, with a clock that runs with its sleep; the tables follow the log at once, until told otherwise. */
 function createWorld({ people = 1, requestsPerMinute = 60, letting = Infinity } = {}) {
   const log = createMemoryEventLog();
   let time = START;
@@ -31,13 +31,14 @@ function createWorld({ people = 1, requestsPerMinute = 60, letting = Infinity } 
     const outcome = await log.append(stream, expected, given);
     if (outcome.kind === 'appended') for (const { data } of given as unknown as Fact<'codebase.readers-observed'>[]) {
       facts.push({ data } as never);
-      tables.set(id, { users: [...new Set([...tables.get(id)?.users ?? [], ...data.granted])].filter((user) => !data.revoked.includes(user)), beyondMembers: 'nobody', observedAt: data.observedAt, isOpen: false, revision: outcome.revision });
+      if (!follower.isLate) tables.set(id, { users: [...new Set([...tables.get(id)?.users ?? [], ...data.granted])].filter((user) => !data.revoked.includes(user)), beyondMembers: 'nobody', observedAt: data.observedAt, isOpen: false, revision: outcome.revision });
     }
     return outcome;
   };
   const active = Array.from({ length: people }, (_, n): ActivePerson => ({ sourceId: SOURCE, userId: `user-${n + 1}`, gitlabUserId: n + 1, grantId: n < letting ? `grant-${n + 1}` : null }));
   const gitlab = { members: new Set<number>(), refuses: undefined as undefined | 401 | 429 | 500, asked: [] as { who: number | 'source'; at: number }[] };
   const told: unknown[] = [];
+  const follower = { isLate: false };
   const openGitLab = ({ token }: GitLabAccess): GitLab => ({
     ownProjects: async () => {
       const who = Number(token.replace('token of grant-', ''));
@@ -68,7 +69,7 @@ function createWorld({ people = 1, requestsPerMinute = 60, letting = Infinity } 
   };
   const running = begin();
   return {
-    gitlab, active, facts, told, budgets, holds: () => tables.get(id)?.users ?? [], now: () => time,
+    gitlab, active, facts, told, budgets, follower, holds: () => tables.get(id)?.users ?? [], now: () => time,
     pass: async (ms: number) => { const end = time + ms; while (time < end) await new Promise(setImmediate); },
     stop: async () => { stopping.abort(); await running; },
   };
@@ -130,4 +131,20 @@ test('the bound that is told is kept, the budget is never passed, and the sweep 
   world.active.length = 0;
   await world.pass(10_000);
   expect([world.told.at(-1), leftForSweep(world.budgets, SOURCE)]).toEqual(['forgotten', 24]);
+});
+
+test('whose look is never whole takes what the others leave: they are asked as often as without', async () => {
+  world = createWorld({ people: 3, requestsPerMinute: 24 });
+  await world.pass(10_000);
+  // What is told of them goes against what is newer, again and again.
+  world.follower.isLate = true;
+  world.gitlab.members.add(1);
+  await world.pass(3_600_000);
+  const timesOf = (who: number) => world.gitlab.asked.filter((one) => one.who === who).map(({ at }) => at);
+  expect(timesOf(1).length).toBeGreaterThan(30);
+  for (const who of [2, 3]) {
+    const times = [...timesOf(who), world.now()];
+    expect([who, Math.max(...times.slice(1).map((at, n) => at - times[n]!)) <= EVERY_MS]).toEqual([who, true]);
+  }
+  expect(world.told.at(-1)).toEqual({ active: 3, asked: 2, boundSeconds: 300 });
 });

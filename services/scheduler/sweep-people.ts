@@ -10,7 +10,7 @@ import type { FollowedCodebase } from './decide-own-reads.ts';
 import { lookAtPerson, type Doubts, type PersonLook, type PersonLookDeps } from './look-at-person.ts';
 import type { PeopleLooks } from './people-looks.ts';
 import { elapsedMs } from './plan-looks.ts';
-import { dueReaders, peopleBoundMs, PUT_OFF_MS_MAX, wantedPerMinute } from './plan-readers.ts';
+import { askedInPart, dueReaders, peopleBoundMs, PUT_OFF_MS_MAX, wantedPerMinute } from './plan-readers.ts';
 import { PEOPLE_SHARE, type ReadersBudgets } from './readers-budgets.ts';
 
 export interface PeopleSweepDeps extends PersonLookDeps {
@@ -35,7 +35,7 @@ const FAILED_WAIT_MS = 5_000;
 /** A list of one page, and the empty one behind it. */
 const REQUESTS_AT_FIRST = 2;
 
-interface Person { readonly of: ActivePerson; askedAt: number | null; nextAt: number | null; requests: number; failures: number; isBusy: boolean; readonly doubts: Map<CodebaseId, number> }
+interface Person { readonly of: ActivePerson; askedAt: number | null; isWhole: boolean; nextAt: number | null; requests: number; failures: number; isBusy: boolean; readonly doubts: Map<CodebaseId, number> }
 type People = ReadonlyMap<string, Person>;
 interface Roster { readonly people: People; readonly followed: ReadonlyMap<SourceId, readonly FollowedCodebase[]> }
 interface Round { readonly deps: PeopleSweepDeps; readonly budgets: ReadersBudgets; readonly underWay: Map<SourceId, number>; readonly followed: Roster['followed'] }
@@ -56,7 +56,7 @@ export async function sweepPeople(deps: PeopleSweepDeps, { budgets, everyMs }: {
         await tellBounds(deps, { people: roster.people, budgets, everyMs, told });
       }
       const waiting = [...roster.people].filter(([, one]) => one.of.grantId !== null && !one.isBusy);
-      for (const { person } of dueReaders(waiting.map(([id, person]) => ({ ...person, id, person, hintedAt: null, isOwnHint: false })), { now, everyMs })) {
+      for (const { person } of dueReaders(waiting.map(([id, person]) => ({ ...person, id, person, askedAt: askedFor(person, { now, everyMs }), hintedAt: null, isOwnHint: false })), { now, everyMs })) {
         const { sourceId } = person.of;
         if ((underWay.get(sourceId) ?? 0) >= LOOKS_AT_ONCE || !budgets.takeForPerson(sourceId, person.requests, now)) continue;
         const working = lookAt({ deps, budgets, underWay, followed: roster.followed }, person).finally(() => inHand.delete(working));
@@ -78,7 +78,7 @@ async function loadRoster({ ownAccess, store }: PeopleSweepDeps, before: People)
     const id = `${of.sourceId} ${of.gitlabUserId}`;
     const known = before.get(id);
     // By another grant they are asked at once: they have signed in.
-    people.set(id, known === undefined || known.of.grantId !== of.grantId ? { of, askedAt: null, nextAt: null, requests: known?.requests ?? REQUESTS_AT_FIRST, failures: 0, isBusy: false, doubts: new Map() } : known);
+    people.set(id, known === undefined || known.of.grantId !== of.grantId ? { of, askedAt: null, isWhole: true, nextAt: null, requests: known?.requests ?? REQUESTS_AT_FIRST, failures: 0, isBusy: false, doubts: new Map() } : known);
   }
   const codebases: (FollowedCodebase & { readonly sourceId: SourceId })[] = [];
   for (let after = ''; [...people.values()].some(({ of }) => of.grantId !== null);) {
@@ -91,6 +91,9 @@ async function loadRoster({ ownAccess, store }: PeopleSweepDeps, before: People)
   return { people, followed: bySource(codebases) };
 }
 
+/** Not whole: again, when those are through who were asked longer ago. */
+const askedFor = ({ askedAt, isWhole }: Person, times: { readonly now: number; readonly everyMs: number }) => (askedAt === null || isWhole ? askedAt : askedInPart(askedAt, times));
+
 async function lookAt(round: Round, person: Person): Promise<void> {
   const { deps, budgets, underWay } = round;
   const { sourceId } = person.of;
@@ -101,8 +104,7 @@ async function lookAt(round: Round, person: Person): Promise<void> {
     const now = deps.now().getTime();
     if (look.kind === 'seen') {
       budgets.owedForPerson(sourceId, Math.max(0, look.requests - person.requests), now);
-      // Not whole: again, when those are through who were asked about longer ago.
-      Object.assign(person, { askedAt: look.isWhole ? Date.parse(look.askedAt) : null, nextAt: null, failures: 0, requests: look.isWhole ? look.requests : person.requests });
+      Object.assign(person, { askedAt: Date.parse(look.askedAt), isWhole: look.isWhole, nextAt: null, failures: 0, requests: look.isWhole ? look.requests : person.requests });
     } else {
       const waitMs = Math.min(PUT_OFF_MS_MAX, Math.max(look.retryAfterMs ?? 0, FAILED_WAIT_MS * 2 ** Math.min(person.failures, 20)));
       Object.assign(person, { failures: person.failures + 1, nextAt: now + waitMs });
@@ -152,7 +154,7 @@ async function tellBounds(deps: PeopleSweepDeps, { people, budgets, everyMs, tol
     const letting = all.filter(({ of }) => of.grantId !== null);
     const boundSeconds = Math.ceil(peopleBoundMs(letting, { requestsPerMinute: budgets.requestsPerMinute * PEOPLE_SHARE, everyMs }) / 1_000);
     budgets.people.set(source, wantedPerMinute(letting, everyMs));
-    const now = { active: all.length, asked: letting.filter(({ askedAt, failures }) => askedAt !== null && failures === 0).length, boundSeconds };
+    const now = { active: all.length, asked: letting.filter(({ askedAt, isWhole, failures }) => askedAt !== null && isWhole && failures === 0).length, boundSeconds };
     if (told.get(source) === JSON.stringify(now)) continue;
     await deps.peopleLooks.paced(source, now);
     told.set(source, JSON.stringify(now));
