@@ -12,21 +12,21 @@ export interface GrantCareDeps extends SettingsDeps {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** Somebody who comes back after a day may be asked by their own token within it. */
-const TURN_EVERY_MS = 10_000;
-/** What may not be used any more is not used, at once; it is forgotten, where nothing did so by itself, within a minute. */
-const TURNS_A_SWEEP = 6;
+/** Somebody who comes back after a day may be asked by their own token within it; what may not be used any more is forgotten, where nothing did so by itself. */
+const EVERY_MS = 10_000;
 
 /** Keeps what people let us see of theirs in a GitLab good while they are active, and forgets it when it is over. Until told to stop. */
 export async function careForGrants(deps: GrantCareDeps, signal: AbortSignal): Promise<void> {
-  for (let round = 0; !signal.aborted; round += 1) {
-    try {
-      await turnGrants({ ...deps, clientOf: (source) => clientOf(deps, source) });
-      if (round % TURNS_A_SWEEP === 0) await sweep(deps);
-    } catch (error) {
-      deps.logger.warn({ error }, 'the care of people\'s own access waits');
+  while (!signal.aborted) {
+    // First, and each by itself: what is over is not kept because a next token could not be got.
+    for (const part of [() => sweep(deps), () => turnGrants({ ...deps, clientOf: (source) => clientOf(deps, source) })]) {
+      try {
+        await part();
+      } catch (error) {
+        deps.logger.warn({ error }, 'the care of people\'s own access waits');
+      }
     }
-    await deps.sleep(TURN_EVERY_MS, signal);
+    await deps.sleep(EVERY_MS, signal);
   }
 }
 

@@ -235,6 +235,24 @@ test.each<[string, (id: string) => Promise<unknown>]>([
   expect([await states(), await tokensOf(grant)]).toEqual([[], undefined]);
 });
 
+test('what is over is forgotten though nobody\'s next token is got, and next tokens are got though nothing is forgotten', async () => {
+  const [one, other] = [await person(), await person()];
+  const session = await signInBy(one.gitlabUserId);
+  await comeBack(other.gitlabUserId);
+  world.at += 115 * 60_000;
+  await goOn(session.refreshToken);
+  const care = async (given: Partial<Parameters<typeof careForGrants>[0]>) => {
+    const stopping = new AbortController();
+    await careForGrants({ ...turnDeps(), log: world.log, store: { sources: async () => [] }, sources: { access: async () => ({ baseUrl: gitlab.url, token: 'of-the-source', caPem: undefined, proxyUrl: undefined, client: undefined, allowAddresses: [] }) }, issuer: 'http://tekai', sleep: async () => stopping.abort(), ...given }, stopping.signal);
+  };
+  const asked = await refreshesAsked();
+  await care({ vault: { get: (name) => world.vault.get(name), put: (name, value) => world.vault.put(name, value), delete: () => Promise.reject(new Error('the vault is away')) } });
+  expect([(await states()).sort(), await refreshesAsked()]).toEqual([['good', 'waiting'], asked + 1]);
+  await world.query('update identity_grants set expires_at = $1', [world.now()]);
+  await care({ signInProvider: { turn: () => Promise.reject(new Error('killed')) } });
+  expect(await states()).toEqual(['turning']);
+});
+
 test('with the source that was removed all of its grants are forgotten', async () => {
   await decide({ ownAccess: true }, GONE);
   const { id, gitlabUserId } = await person();
