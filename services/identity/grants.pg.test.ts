@@ -235,6 +235,15 @@ test.each<[string, (id: string) => Promise<unknown>]>([
   expect([await states(), await tokensOf(grant)]).toEqual([[], undefined]);
 });
 
+test('of somebody who is given another password it is forgotten, though a personal token of theirs stands', async () => {
+  const { id, gitlabUserId } = await person();
+  const { accessToken } = await signInBy(gitlabUserId);
+  expect((await world.ask('POST', '/v1/tokens', { token: accessToken, body: { name: 'stays', scope: 'admin' } })).status).toBe(201);
+  const [grant] = await rows();
+  expect((await asAdmin('POST', `/v1/users/${id}/one-time-password`)).status).toBe(200);
+  expect([await states(), await tokensOf(grant)]).toEqual([[], undefined]);
+});
+
 test('what is over is forgotten though nobody\'s next token is got, and next tokens are got though nothing is forgotten', async () => {
   const [one, other] = [await person(), await person()];
   const session = await signInBy(one.gitlabUserId);

@@ -122,7 +122,8 @@ function userRoutes(deps: RouteDeps, router: Router): void {
   });
   router.post('/v1/users/:id/one-time-password', isKnown, async (request, response) => {
     const user = await resetPassword(deps, String(request.params['id']), by(request, response));
-    await sweepGrants(deps, user.id);
+    // Also of who has a personal token that stands.
+    await forgetGrantsOf(deps, user.id);
     response.json(user);
   });
 }
