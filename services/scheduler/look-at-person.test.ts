@@ -35,6 +35,9 @@ function answered<T>(refusal: Refusal | undefined, value: () => T): Answer<T> {
   }
 }
 
+interface Kept { readonly notSo: Set<CodebaseId>; readonly unanswered: Set<CodebaseId> }
+const nothingKept = (): Kept => ({ notSo: new Set(), unanswered: new Set() });
+
 /** A person in a GitLab of six projects, on memory; the tables follow the log when they are told to. */
 function createWorld(known: readonly (readonly number[] | undefined)[]) {
   const log = createMemoryEventLog();
@@ -79,12 +82,15 @@ function createWorld(known: readonly (readonly number[] | undefined)[]) {
       await follow();
       facts.length = 0;
     },
-    look(given: { listed: () => Answer<readonly number[]>; member: (project: number) => Answer<GitLabMember | null>; doubts?: Set<CodebaseId> }): Promise<PersonLook> {
-      const doubts = given.doubts ?? new Set<CodebaseId>();
+    look(given: { listed: () => Answer<readonly number[]>; member: (project: number) => Answer<GitLabMember | null>; doubts?: Kept }): Promise<PersonLook> {
+      const { notSo, unanswered } = given.doubts ?? nothingKept();
       return lookAtPerson({ log: { append, readStream: log.readStream }, store, now: () => NOW }, {
         sourceId: SOURCE, gitlabUserId: PERSON, own: { ownProjects: async () => { const answer = given.listed(); return answer.kind === 'ok' ? { kind: 'ok', value: answer.value.map((project) => project + 1 as GitLabProjectId) } : answer; } },
         gitlab: { member: async (project) => given.member(project - 1) },
-        followed: codebases.map(({ id, gitlabProjectId }) => ({ id, gitlabProjectId: gitlabProjectId as GitLabProjectId })), doubts: { has: ({ id }) => doubts.has(id), add: ({ id }) => void doubts.add(id) },
+        followed: codebases.map(({ id, gitlabProjectId }) => ({ id, gitlabProjectId: gitlabProjectId as GitLabProjectId })), doubts: {
+          isNotSo: ({ id }) => notSo.has(id), unanswered: () => [...unanswered],
+          keep: ({ id }, what) => { unanswered.delete(id); if (what === 'unanswered') unanswered.add(id); if (what === 'not so') notSo.add(id); },
+        },
       });
     },
   };
@@ -117,7 +123,7 @@ test('what the person\'s list and the project say alike is told at once: who cam
 test('one of the two alone changes nothing (I8), and is not asked about again for a while', async () => {
   const world = createWorld([[], [PERSON]]);
   await world.begin();
-  const doubts = new Set<CodebaseId>();
+  const doubts = nothingKept();
   let asked = 0;
   // GitLab's own list has a membership until its worker comes by, on its last day too; and lists nothing that is to be deleted.
   const look = () => world.look({ doubts, listed: () => ({ kind: 'ok', value: [0] }), member: (project) => { asked += 1; return { kind: 'ok', value: project === 0 ? member({ expiresAt: TODAY }) : member() }; } });
@@ -143,27 +149,29 @@ test('who is put into many projects at once is asked about by and by', async () 
   expect(looks).toMatchObject([{ changed: 20, isWhole: false }, { changed: 20, isWhole: false }, { changed: 5, isWhole: true }]);
 });
 
-test('what the source is not shown is left alone for a while, so that what lies behind it has its turn; what was not learnt yet is not asked and takes no place', async () => {
+test('what the source is not shown comes again behind all else, a few at once, so that what lies behind it has its turn; what was not learnt yet is not asked and takes no place', async () => {
   const HIDDEN = Array.from({ length: 25 }, () => [PERSON]);
   const world = createWorld([...HIDDEN, ...HIDDEN.map(() => undefined), [PERSON], []]);
   await world.begin();
-  const [doubts, asked] = [new Set<CodebaseId>(), [] as number[]];
+  const [doubts, asked] = [nothingKept(), [] as number[]];
   const look = () => world.look({ doubts, listed: () => ({ kind: 'ok', value: [...HIDDEN.map((_, n) => n + 25), 51] }), member: (project) => { asked.push(project); return answered(project < 25 ? 'hidden' : undefined, () => (project === 51 ? member() : null)); } });
-  expect([await look(), await look()]).toMatchObject([{ changed: 0, isWhole: false, requests: 22 }, { changed: 2, isWhole: true, requests: 9 }]);
+  expect([await look(), await look()]).toMatchObject([{ changed: 0, isWhole: false, requests: 22 }, { changed: 2, isWhole: true, requests: 14 }]);
   await world.follow();
-  expect([await look(), world.holds(50), world.holds(51)]).toMatchObject([{ changed: 0, isWhole: true, requests: 2 }, [], [PERSON]]);
-  expect(asked).toEqual([...HIDDEN.map((_, n) => n), 50, 51]);
+  expect([await look(), world.holds(50), world.holds(51)]).toMatchObject([{ changed: 0, isWhole: true, requests: 7 }, [], [PERSON]]);
+  const from = (n: number, count: number) => Array.from({ length: count }, (_, at) => n + at);
+  // Losses first, then gains; then the rest of what did not answer, the longest ago first.
+  expect(asked).toEqual([...from(0, 20), ...from(20, 5), 50, 51, ...from(0, 5), ...from(5, 5)]);
 });
 
 test('one project that GitLab fails at keeps nothing of the others back; a pause that it asks for ends the look', async () => {
   const world = createWorld([[PERSON], [PERSON]]);
   await world.begin();
-  const doubts = new Set<CodebaseId>();
+  const doubts = nothingKept();
   const look = (refused: Refusal) => world.look({ doubts, listed: () => ({ kind: 'ok', value: [] }), member: (project) => answered(project === 0 ? refused : undefined, () => null) });
   await expect(look('throttled')).rejects.toMatchObject({ retryAfterMs: 60_000 });
   expect(await look('away')).toMatchObject({ kind: 'seen', changed: 1, isWhole: true, requests: 4 });
   await world.read();
-  expect([world.holds(0), world.holds(1), [...doubts]]).toEqual([[PERSON], [], [idOf(0)]]);
+  expect([world.holds(0), world.holds(1), [...doubts.unanswered]]).toEqual([[PERSON], [], [idOf(0)]]);
 });
 
 // Truth moves between looks; looks fail in every way at every step; the list is told in any order, or with what is not so; the tables

@@ -1,4 +1,4 @@
-import type { GitLabProjectId, SourceId } from '#schemas/brand.ts';
+import type { CodebaseId, GitLabProjectId, SourceId } from '#schemas/brand.ts';
 import { readersStream } from '#schemas/ids.ts';
 import type { Answer, GitLab } from '#shared/gitlab/gitlab.ts';
 import type { CodebaseView, GitLabReadersView, ReadStore } from '#shared/read-store/read-store.ts';
@@ -11,10 +11,13 @@ export interface PersonLookDeps extends ReaderLookDeps {
   readonly store: ReaderLookDeps['store'] & Pick<ReadStore, 'readBy'>;
 }
 
-/** What GitLab said was not so, or did not answer, when its project was asked: for a while it is not asked about again. */
+/** What came of asking a project, when it was no gain or loss. */
 export interface Doubts {
-  has(codebase: FollowedCodebase): boolean;
-  add(codebase: FollowedCodebase): void;
+  /** GitLab said so: for a while it is not asked about again. */
+  isNotSo(codebase: FollowedCodebase): boolean;
+  /** GitLab did not answer: asked again with each look, a few at once. Who was asked longest ago comes first. */
+  unanswered(): readonly CodebaseId[];
+  keep(codebase: FollowedCodebase, what: 'not so' | 'unanswered' | 'nothing'): void;
 }
 
 export interface PersonAsked {
@@ -37,6 +40,8 @@ export type PersonLook =
 const PER_PAGE = 100;
 /** So that who is put into a group of a thousand projects does not take the budget of a minute. */
 const CONFIRMED_AT_ONCE_MAX = 20;
+/** Of those that did not answer before: what the source's token is never shown takes no more than this of each look. */
+const AGAIN_AT_ONCE_MAX = 5;
 
 /**
  * Asks GitLab, as a person, what they read, and the projects where that is other than what we hold of them, as the source. Each of the two
@@ -48,21 +53,23 @@ export async function lookAtPerson(deps: PersonLookDeps, { sourceId, gitlabUserI
   const asked = deps.now();
   const listed = await listOf(own);
   if (listed.kind === 'unanswered') return listed;
-  const differing = whereToAsk({ listed: new Set(listed.projects), held, followed }).filter((codebase) => !doubts.has(codebase));
+  const differing = whereToAsk({ listed: new Set(listed.projects), held, followed }).filter((codebase) => !doubts.isNotSo(codebase));
+  const turnOf = new Map(doubts.unanswered().map((id, turn) => [id, turn]));
+  const first = differing.filter(({ id }) => !turnOf.has(id));
+  const again = differing.filter(({ id }) => turnOf.has(id)).sort((a, b) => (turnOf.get(a.id) ?? 0) - (turnOf.get(b.id) ?? 0)).slice(0, AGAIN_AT_ONCE_MAX);
   let [sent, changed, isWhole] = [0, 0, true];
-  for (const codebase of differing) {
+  for (const [place, codebase] of [...first, ...again].entries()) {
     const known = await knownOf(deps, codebase);
     if (known === undefined) continue;
     if (sent === CONFIRMED_AT_ONCE_MAX) {
-      isWhole = false;
+      isWhole &&= place >= first.length;
       break;
     }
     sent += 1;
     const found = await confirm(deps, { ...known, gitlabUserId, gitlab });
     if (found === 'changed') changed += 1;
     else if (found === 'behind') isWhole = false;
-    // Else what the source's token is not shown would be asked for ever, in place of what lies behind it.
-    else doubts.add(codebase);
+    doubts.keep(codebase, found === 'same' ? 'not so' : found === 'unanswered' ? 'unanswered' : 'nothing');
   }
   // GitLab says with an empty page that there is no more.
   return { kind: 'seen', askedAt: asked.toISOString(), requests: Math.floor(listed.projects.length / PER_PAGE) + 2 + sent, changed, isWhole };

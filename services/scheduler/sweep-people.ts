@@ -35,7 +35,9 @@ const FAILED_WAIT_MS = 5_000;
 /** A list of one page, and the empty one behind it. */
 const REQUESTS_AT_FIRST = 2;
 
-interface Person { readonly of: ActivePerson; askedAt: number | null; isWhole: boolean; nextAt: number | null; requests: number; failures: number; isBusy: boolean; readonly doubts: Map<CodebaseId, number> }
+interface Person { readonly of: ActivePerson; askedAt: number | null; isWhole: boolean; nextAt: number | null; requests: number; failures: number; isBusy: boolean; readonly doubts: PersonDoubts }
+/** Unanswered in the order in which they were asked. */
+interface PersonDoubts { readonly notSoUntil: Map<CodebaseId, number>; readonly unanswered: Set<CodebaseId> }
 type People = ReadonlyMap<string, Person>;
 interface Roster { readonly people: People; readonly followed: ReadonlyMap<SourceId, readonly FollowedCodebase[]> }
 interface Round { readonly deps: PeopleSweepDeps; readonly budgets: ReadersBudgets; readonly underWay: Map<SourceId, number>; readonly followed: Roster['followed'] }
@@ -78,7 +80,7 @@ async function loadRoster({ ownAccess, store }: PeopleSweepDeps, before: People)
     const id = `${of.sourceId} ${of.gitlabUserId}`;
     const known = before.get(id);
     // By another grant they are asked at once: they have signed in.
-    people.set(id, known === undefined || known.of.grantId !== of.grantId ? { of, askedAt: null, isWhole: true, nextAt: null, requests: known?.requests ?? REQUESTS_AT_FIRST, failures: 0, isBusy: false, doubts: new Map() } : known);
+    people.set(id, known === undefined || known.of.grantId !== of.grantId ? { of, askedAt: null, isWhole: true, nextAt: null, requests: known?.requests ?? REQUESTS_AT_FIRST, failures: 0, isBusy: false, doubts: { notSoUntil: new Map(), unanswered: new Set() } } : known);
   }
   const codebases: (FollowedCodebase & { readonly sourceId: SourceId })[] = [];
   for (let after = ''; [...people.values()].some(({ of }) => of.grantId !== null);) {
@@ -133,16 +135,21 @@ async function ask({ deps, budgets, followed }: Round, { of, doubts }: Person): 
   }
 }
 
-function doubtsOf(until: Map<CodebaseId, number>, now: () => number): Doubts {
+function doubtsOf({ notSoUntil, unanswered }: PersonDoubts, now: () => number): Doubts {
   return {
-    has({ id }) {
-      const end = until.get(id);
+    isNotSo({ id }) {
+      const end = notSoUntil.get(id);
       // One that lies further ahead was set by another clock.
       if (end !== undefined && end > now() && end <= now() + PUT_OFF_MS_MAX) return true;
-      until.delete(id);
+      notSoUntil.delete(id);
       return false;
     },
-    add: ({ id }) => void until.set(id, now() + PUT_OFF_MS_MAX),
+    unanswered: () => [...unanswered],
+    keep({ id }, what) {
+      unanswered.delete(id);
+      if (what === 'unanswered') unanswered.add(id);
+      else if (what === 'not so') notSoUntil.set(id, now() + PUT_OFF_MS_MAX);
+    },
   };
 }
 
