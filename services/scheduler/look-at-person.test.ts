@@ -38,6 +38,10 @@ function answered<T>(refusal: Refusal | undefined, value: () => T): Answer<T> {
 interface Kept { readonly notSo: Set<CodebaseId>; readonly unanswered: Set<CodebaseId> }
 const nothingKept = (): Kept => ({ notSo: new Set(), unanswered: new Set() });
 
+/** Every project has one. */
+const OWNER: GitLabMember = { userId: 1, level: 50, isActive: true, expiresAt: null };
+const ownersOnly = (): Answer<readonly GitLabMember[]> => ({ kind: 'ok', value: [OWNER] });
+
 /** A person in a GitLab of six projects, on memory; the tables follow the log when they are told to. */
 function createWorld(known: readonly (readonly number[] | undefined)[]) {
   const log = createMemoryEventLog();
@@ -82,11 +86,11 @@ function createWorld(known: readonly (readonly number[] | undefined)[]) {
       await follow();
       facts.length = 0;
     },
-    look(given: { listed: () => Answer<readonly number[]>; member: (project: number) => Answer<GitLabMember | null>; doubts?: Kept }): Promise<PersonLook> {
+    look(given: { listed: () => Answer<readonly number[]>; member: (project: number) => Answer<GitLabMember | null>; members?: (project: number) => Answer<readonly GitLabMember[]>; doubts?: Kept }): Promise<PersonLook> {
       const { notSo, unanswered } = given.doubts ?? nothingKept();
       return lookAtPerson({ log: { append, readStream: log.readStream }, store, now: () => NOW }, {
         sourceId: SOURCE, gitlabUserId: PERSON, own: { ownProjects: async () => { const answer = given.listed(); return answer.kind === 'ok' ? { kind: 'ok', value: answer.value.map((project) => project + 1 as GitLabProjectId) } : answer; } },
-        gitlab: { member: async (project) => given.member(project - 1) },
+        gitlab: { member: async (project) => given.member(project - 1), members: async (project) => (given.members ?? ownersOnly)(project - 1) },
         followed: codebases.map(({ id, gitlabProjectId }) => ({ id, gitlabProjectId: gitlabProjectId as GitLabProjectId })), doubts: {
           isNotSo: ({ id }) => notSo.has(id), unanswered: () => [...unanswered],
           keep: ({ id }, what) => { unanswered.delete(id); if (what === 'unanswered') unanswered.add(id); if (what === 'not so') notSo.add(id); },
@@ -116,7 +120,7 @@ test('what the person\'s list and the project say alike is told at once: who cam
   const world = createWorld([[OTHER], [OTHER, PERSON]]);
   await world.begin();
   const look = await world.look({ listed: () => ({ kind: 'ok', value: [0] }), member: (project) => ({ kind: 'ok', value: project === 0 ? member() : null }) });
-  expect(look).toMatchObject({ kind: 'seen', changed: 2, isWhole: true, requests: 4 });
+  expect(look).toMatchObject({ kind: 'seen', changed: 2, isWhole: true, requests: 5 });
   expect(world.facts.map(({ data }) => [data.gitlabProjectId, data.granted, data.revoked, data.beyondMembers])).toEqual([[2, [], [PERSON], 'nobody'], [1, [PERSON], [], 'nobody']]);
 });
 
@@ -129,6 +133,36 @@ test('one of the two alone changes nothing (I8), and is not asked about again fo
   const look = () => world.look({ doubts, listed: () => ({ kind: 'ok', value: [0] }), member: (project) => { asked += 1; return { kind: 'ok', value: project === 0 ? member({ expiresAt: TODAY }) : member() }; } });
   expect([await look(), await look()]).toMatchObject([{ changed: 0, requests: 4 }, { changed: 0, requests: 2 }]);
   expect([world.facts, asked]).toEqual([[], 2]);
+});
+
+test.each<[string, () => Answer<readonly GitLabMember[]>]>([
+  ['a list of nobody', () => ({ kind: 'ok', value: [] })],
+  ['404', () => answered('hidden', () => [])],
+  ['401', () => answered('refused', () => [])],
+  ['502', () => answered('away', () => [])],
+  ['a list in which they read', () => ({ kind: 'ok', value: [OWNER, member()] })],
+])('that GitLab finds them not among the members is no loss to a token to which it answers %s when asked for all: it is asked again (I8)', async (_, members) => {
+  const world = createWorld([[PERSON], []]);
+  await world.begin();
+  const doubts = nothingKept();
+  const look = (all: () => Answer<readonly GitLabMember[]>) => world.look({ doubts, listed: () => ({ kind: 'ok', value: [1] }), member: (project) => ({ kind: 'ok', value: project === 1 ? member() : null }), members: all });
+  // What they are given is told all the same: nobody is asked for all of them for it.
+  expect(await look(members)).toMatchObject({ kind: 'seen', changed: 1, isWhole: true, requests: 5 });
+  expect([world.facts.map(({ data }) => [data.granted, data.revoked]), [...doubts.unanswered]]).toEqual([[[[PERSON], []]], [idOf(0)]]);
+  await world.follow();
+  expect(await look(ownersOnly)).toMatchObject({ changed: 1, requests: 4 });
+  await world.read();
+  expect(world.holds(0)).toEqual([]);
+});
+
+test('who is put out of many projects at once costs as many requests as who is put into them: half as many are asked about a look, and of a crowd one', async () => {
+  const world = createWorld(Array.from({ length: 15 }, () => [PERSON]));
+  await world.begin();
+  const look = (members = ownersOnly) => world.look({ listed: () => ({ kind: 'ok', value: [] }), member: () => ({ kind: 'ok', value: null }), members });
+  expect(await look()).toMatchObject({ changed: 10, isWhole: false, requests: 22 });
+  await world.follow();
+  const crowd = Array.from({ length: 2_000 }, (_, n): GitLabMember => ({ ...OWNER, userId: n + 1_000 }));
+  expect(await look(() => ({ kind: 'ok', value: crowd }))).toMatchObject({ changed: 1, isWhole: false, requests: 24 });
 });
 
 test('what another look told meanwhile is not told against: the fact is refused, and the person asked again', async () => {
@@ -155,7 +189,7 @@ test('what the source is not shown comes again behind all else, a few at once, s
   await world.begin();
   const [doubts, asked] = [nothingKept(), [] as number[]];
   const look = () => world.look({ doubts, listed: () => ({ kind: 'ok', value: [...HIDDEN.map((_, n) => n + 25), 51] }), member: (project) => { asked.push(project); return answered(project < 25 ? 'hidden' : undefined, () => (project === 51 ? member() : null)); } });
-  expect([await look(), await look()]).toMatchObject([{ changed: 0, isWhole: false, requests: 22 }, { changed: 2, isWhole: true, requests: 14 }]);
+  expect([await look(), await look()]).toMatchObject([{ changed: 0, isWhole: false, requests: 22 }, { changed: 2, isWhole: true, requests: 15 }]);
   await world.follow();
   expect([await look(), world.holds(50), world.holds(51)]).toMatchObject([{ changed: 0, isWhole: true, requests: 7 }, [], [PERSON]]);
   const from = (n: number, count: number) => Array.from({ length: count }, (_, at) => n + at);
@@ -169,7 +203,7 @@ test('one project that GitLab fails at keeps nothing of the others back; a pause
   const doubts = nothingKept();
   const look = (refused: Refusal) => world.look({ doubts, listed: () => ({ kind: 'ok', value: [] }), member: (project) => answered(project === 0 ? refused : undefined, () => null) });
   await expect(look('throttled')).rejects.toMatchObject({ retryAfterMs: 60_000 });
-  expect(await look('away')).toMatchObject({ kind: 'seen', changed: 1, isWhole: true, requests: 4 });
+  expect(await look('away')).toMatchObject({ kind: 'seen', changed: 1, isWhole: true, requests: 5 });
   await world.read();
   expect([world.holds(0), world.holds(1), [...doubts.unanswered]]).toEqual([[PERSON], [], [idOf(0)]]);
 });
@@ -181,9 +215,11 @@ const refusal = fc.option(fc.constantFrom<Refusal>('away', 'throttled', 'refused
 const round = fc.record({
   truth: fc.array(membership, { minLength: PROJECTS, maxLength: PROJECTS }),
   listRefused: refusal, refusals: fc.array(refusal, { minLength: PROJECTS, maxLength: PROJECTS }),
+  /** To the source's token, of all members: nobody in the list, and the one way to ask for one says 404 of everybody. */
+  isBlind: fc.array(fc.boolean(), { minLength: PROJECTS, maxLength: PROJECTS }),
   order: fc.array(fc.nat(), { minLength: PROJECTS, maxLength: PROJECTS }),
   /** Of the list alone: what it says too much or leaves out. */
-  wrong: fc.array(fc.integer({ min: 0, max: 9 }).map((n) => n === 0), { minLength: PROJECTS, maxLength: PROJECTS }),
+  wrong: fc.array(fc.integer({ min: 0, max: 3 }).map((n) => n === 0), { minLength: PROJECTS, maxLength: PROJECTS }),
   isTableLate: fc.integer({ min: 0, max: 4 }).map((n) => n === 0),
 });
 
@@ -193,12 +229,12 @@ test('an error never shrinks what a person reads nor widens it, and after a whol
     const world = createWorld(before);
     await world.begin();
     let wereLate = false;
-    for (const { truth, listRefused, refusals, order, wrong, isTableLate } of rounds) {
+    for (const { truth, listRefused, refusals, isBlind, order, wrong, isTableLate } of rounds) {
       const memberOf = (n: number) => { const one = truth[n]; return one === null || one === undefined ? null : member(one); };
       const reads = (n: number) => { const one = memberOf(n); return one !== null && readsCode(one, TODAY); };
       const listed = Array.from({ length: PROJECTS }, (_, n) => n).filter((n) => reads(n) !== wrong[n]).sort((one, other) => order[one]! - order[other]!);
       const held = Array.from({ length: PROJECTS }, (_, n) => world.holds(n).includes(PERSON));
-      const look = await world.look({ listed: () => answered(listRefused, () => listed), member: (n) => answered(refusals[n], () => memberOf(n)) }).catch((error: unknown) => { expect(error).toBeInstanceOf(Unavailable); return undefined; });
+      const look = await world.look({ listed: () => answered(listRefused, () => listed), member: (n) => answered(refusals[n], () => (isBlind[n] === true ? null : memberOf(n))), members: (n) => ({ kind: 'ok', value: isBlind[n] === true ? [] : [OWNER, ...(memberOf(n) === null ? [] : [memberOf(n)!])] }) }).catch((error: unknown) => { expect(error).toBeInstanceOf(Unavailable); return undefined; });
       await (isTableLate ? world.read() : world.follow());
       for (let n = 0; n < PROJECTS; n += 1) {
         const isNow = world.holds(n).includes(PERSON);
@@ -207,7 +243,7 @@ test('an error never shrinks what a person reads nor widens it, and after a whol
         expect([n, world.holds(n).includes(OTHER)]).toEqual([n, before[n]?.includes(OTHER) === true]);
         if (listRefused !== undefined) expect([n, isNow]).toEqual([n, held[n]]);
         // What is equal to tables that are late is looked at again with the next look.
-        if (look?.kind === 'seen' && look.isWhole && !wereLate && refusals[n] === undefined && wrong[n] === false && before[n] !== undefined) expect([n, isNow]).toEqual([n, reads(n)]);
+        if (look?.kind === 'seen' && look.isWhole && !wereLate && refusals[n] === undefined && isBlind[n] === false && wrong[n] === false && before[n] !== undefined) expect([n, isNow]).toEqual([n, reads(n)]);
       }
       wereLate = isTableLate;
     }

@@ -1,11 +1,11 @@
 import type { CodebaseId, GitLabProjectId, SourceId } from '#schemas/brand.ts';
 import { readersStream } from '#schemas/ids.ts';
-import type { Answer, GitLab } from '#shared/gitlab/gitlab.ts';
+import type { GitLab } from '#shared/gitlab/gitlab.ts';
 import type { CodebaseView, GitLabReadersView, ReadStore } from '#shared/read-store/read-store.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { differenceOfOne, whereToAsk, type FollowedCodebase } from './decide-own-reads.ts';
 import { READS_CODE_FROM } from './decide-readers.ts';
-import { readersFacts, type ReaderLookDeps } from './look-at-readers.ts';
+import { membersWhoRead, readersFacts, type ReaderLookDeps } from './look-at-readers.ts';
 
 export interface PersonLookDeps extends ReaderLookDeps {
   readonly store: ReaderLookDeps['store'] & Pick<ReadStore, 'readBy'>;
@@ -25,7 +25,7 @@ export interface PersonAsked {
   readonly gitlabUserId: number;
   /** As the person, and as the source. */
   readonly own: Pick<GitLab, 'ownProjects'>;
-  readonly gitlab: Pick<GitLab, 'member'>;
+  readonly gitlab: Pick<GitLab, 'member' | 'members'>;
   /** The codebases of that GitLab. */
   readonly followed: readonly FollowedCodebase[];
   readonly doubts: Doubts;
@@ -38,14 +38,14 @@ export type PersonLook =
   | { readonly kind: 'unanswered'; readonly detail: string; readonly retryAfterMs: number | undefined };
 
 const PER_PAGE = 100;
-/** So that who is put into a group of a thousand projects does not take the budget of a minute. */
-const CONFIRMED_AT_ONCE_MAX = 20;
+/** Of requests as the source: so that who is put into a group of a thousand projects, or out of it, does not take the budget of a minute. What is begun is ended. */
+const CONFIRMING_AT_ONCE_MAX = 20;
 /** Of those that did not answer before: what the source's token is never shown takes no more than this of each look. */
 const AGAIN_AT_ONCE_MAX = 5;
 
 /**
  * Asks GitLab, as a person, what they read, and the projects where that is other than what we hold of them, as the source. Each of the two
- * alone proves nothing: only where the source's own token is told of a gain or a loss is it one. @throws Unavailable when the source is to pause
+ * alone proves nothing: only where the source's own token is told of a gain or a loss is it one, and a loss only where it is shown who is in the project. @throws Unavailable when the source is to pause
  */
 export async function lookAtPerson(deps: PersonLookDeps, { sourceId, gitlabUserId, own, gitlab, followed, doubts }: PersonAsked): Promise<PersonLook> {
   // Before GitLab is asked: what another look finds meanwhile is no difference then.
@@ -61,12 +61,12 @@ export async function lookAtPerson(deps: PersonLookDeps, { sourceId, gitlabUserI
   for (const [place, codebase] of [...first, ...again].entries()) {
     const known = await knownOf(deps, codebase);
     if (known === undefined) continue;
-    if (sent === CONFIRMED_AT_ONCE_MAX) {
+    if (sent >= CONFIRMING_AT_ONCE_MAX) {
       isWhole &&= place >= first.length;
       break;
     }
-    sent += 1;
-    const found = await confirm(deps, { ...known, gitlabUserId, gitlab });
+    const { found, requests } = await confirm(deps, { ...known, gitlabUserId, gitlab });
+    sent += requests;
     if (found === 'changed') changed += 1;
     else if (found === 'behind') isWhole = false;
     doubts.keep(codebase, found === 'same' ? 'not so' : found === 'unanswered' ? 'unanswered' : 'nothing');
@@ -94,18 +94,28 @@ async function knownOf({ store }: PersonLookDeps, { id }: FollowedCodebase): Pro
   return before === undefined || (codebase?.state !== 'active' && codebase?.state !== 'archived') ? undefined : { codebase, before };
 }
 
-async function confirm(deps: PersonLookDeps, { codebase, before, gitlabUserId, gitlab }: Known & Pick<PersonAsked, 'gitlabUserId' | 'gitlab'>): Promise<'changed' | 'same' | 'behind' | 'unanswered'> {
+type Found = 'changed' | 'same' | 'behind' | 'unanswered';
+
+async function confirm(deps: PersonLookDeps, { codebase, before, gitlabUserId, gitlab }: Known & Pick<PersonAsked, 'gitlabUserId' | 'gitlab'>): Promise<{ readonly found: Found; readonly requests: number }> {
   const asked = deps.now();
-  const answer = await told(() => gitlab.member(codebase.gitlabProjectId as GitLabProjectId, gitlabUserId));
-  if (answer?.kind !== 'ok') return 'unanswered';
+  const project = codebase.gitlabProjectId as GitLabProjectId;
+  const answer = await told(() => gitlab.member(project, gitlabUserId));
+  if (answer?.kind !== 'ok') return { found: 'unanswered', requests: 1 };
   const difference = differenceOfOne(before, { gitlabUserId, member: answer.value, today: asked.toISOString().slice(0, 10) });
-  if (difference === undefined) return 'same';
+  if (difference === undefined) return { found: 'same', requests: 1 };
+  let requests = 1;
+  if (difference.revoked.length > 0) {
+    // To a token that is shown no member, nobody is one: a loss is one only where the sweep would take it for one (I8).
+    const all = await told(() => membersWhoRead(gitlab, { project, asked }));
+    requests += all?.kind === 'told' ? all.requests : 1;
+    if (all?.kind !== 'told' || all.users.includes(gitlabUserId)) return { found: 'unanswered', requests };
+  }
   const appended = await deps.log.append(readersStream(codebase.id), before.revision, readersFacts(codebase, difference, { observedAt: asked, hint: undefined }));
-  return appended.kind === 'appended' ? 'changed' : 'behind';
+  return { found: appended.kind === 'appended' ? 'changed' : 'behind', requests };
 }
 
 /** One project that GitLab fails at is nothing about the others; a pause that it asks for is about all. @throws Unavailable */
-async function told<T>(ask: () => Promise<Answer<T>>): Promise<Answer<T> | undefined> {
+async function told<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
     return await ask();
   } catch (error) {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { CodebaseId, FactId } from '#schemas/brand.ts';
+import type { CodebaseId, FactId, GitLabProjectId } from '#schemas/brand.ts';
 import type { NewFact } from '#schemas/events/facts.ts';
 import { readersStream } from '#schemas/ids.ts';
 import type { GitLab } from '#shared/gitlab/gitlab.ts';
@@ -39,20 +39,28 @@ export async function lookAtReaders(deps: ReaderLookDeps, { id, gitlab, hint }: 
   const asked = deps.now();
   const project = await gitlab.project(codebase.gitlabProjectId as never);
   if (project.kind !== 'ok') return { kind: 'unanswered', detail: project.detail };
-  const members = await gitlab.members(codebase.gitlabProjectId as never);
-  if (members.kind !== 'ok') return { kind: 'unanswered', detail: members.detail };
-  // Every project has an owner, and mostly our token's own user.
-  if (members.value.length === 0) return { kind: 'unanswered', detail: 'GitLab lists nobody, not even an owner: the token is not shown who is in the project' };
+  const told = await membersWhoRead(gitlab, { project: codebase.gitlabProjectId as GitLabProjectId, asked });
+  if (told.kind === 'unanswered') return told;
 
-  const today = asked.toISOString().slice(0, 10);
-  const users = members.value.filter((member) => readsCode(member, today)).map(({ userId }) => userId);
-  const difference = differenceOf(before, { users, beyondMembers: project.value.beyondMembers });
-  const seen = { kind: 'seen', askedAt: asked.toISOString(), requests: 2 + Math.floor(members.value.length / PER_PAGE) } as const;
+  const difference = differenceOf(before, { users: told.users, beyondMembers: project.value.beyondMembers });
+  const seen = { kind: 'seen', askedAt: asked.toISOString(), requests: 1 + told.requests } as const;
   // Equal to what the tables have is not equal to what was told last: that is in the log, and may not have come to them.
   if (difference === undefined) return await hasMoreThan(deps, id, before?.revision ?? -1) ? { kind: 'behind' } : { ...seen, changed: false };
   const facts = readersFacts(codebase, difference, { observedAt: asked, hint });
   const appended = await deps.log.append(readersStream(id), before?.revision ?? 'noStream', facts);
   return appended.kind === 'appended' ? { ...seen, changed: true } : { kind: 'behind' };
+}
+
+export type MembersTold = { readonly kind: 'told'; readonly users: readonly number[]; readonly requests: number } | Extract<ReadersLook, { kind: 'unanswered' }>;
+
+/** Who of a project's members reads its code, where GitLab's list proves it: whoever is not in it is out. @throws Unavailable */
+export async function membersWhoRead(gitlab: Pick<GitLab, 'members'>, { project, asked }: { readonly project: GitLabProjectId; readonly asked: Date }): Promise<MembersTold> {
+  const members = await gitlab.members(project);
+  if (members.kind !== 'ok') return { kind: 'unanswered', detail: members.detail };
+  // Every project has an owner, and mostly our token's own user.
+  if (members.value.length === 0) return { kind: 'unanswered', detail: 'GitLab lists nobody, not even an owner: the token is not shown who is in the project' };
+  const today = asked.toISOString().slice(0, 10);
+  return { kind: 'told', users: members.value.filter((member) => readsCode(member, today)).map(({ userId }) => userId), requests: 1 + Math.floor(members.value.length / PER_PAGE) };
 }
 
 const hasMoreThan = async ({ log }: ReaderLookDeps, id: CodebaseId, revision: number) => (await log.readStream(readersStream(id), { from: revision + 1, limit: 1 })).length > 0;

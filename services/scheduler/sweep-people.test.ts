@@ -48,6 +48,7 @@ function createWorld({ people = 1, requestsPerMinute = 60, letting = Infinity } 
       if (gitlab.refuses === 500) throw new Unavailable('gitlab', '500');
       return { kind: 'ok', value: gitlab.members.has(who) ? [1] : [] };
     },
+    members: async () => ({ kind: 'ok', value: [...gitlab.members, 1_000].map((userId) => ({ userId, level: 20, isActive: true, expiresAt: null })) }),
     member: async (_project: number, userId: number) => {
       gitlab.asked.push({ who: token === 'of the source' ? 'source' : NaN, at: time });
       return { kind: 'ok', value: gitlab.members.has(userId) ? { userId, level: 20, isActive: true, expiresAt: null } : null };

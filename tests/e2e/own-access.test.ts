@@ -5,7 +5,7 @@ import { makeRepository } from '../harness/repository.ts';
 import { eventsOf, startSystem, until, untilStored, type System } from '../harness/system.ts';
 
 // Somebody signs in by a GitLab, lets the engine ask as them what they read there, and is given and loses a project of which no webhook tells.
-// GitLab's list of all of its members, by which the sweep learns it, is not to be had all the while.
+// What GitLab says of the project itself, which the sweep asks first, is not to be had all the while.
 
 const MAIN = 'refs/heads/main';
 const SECRET = 'a-secret-of-the-application';
@@ -38,8 +38,9 @@ const hits = async (fault: number) => (await system.gitlab.admin<{ id: number; h
 
 const OWN_LIST = '^/api/v4/projects\\?membership=true';
 const ONE_MEMBER = '/members/all/\\d+$';
+const ALL_MEMBERS = '/members/all(\\?|$)';
 
-test('what no webhook and no sweep tells is learnt by the person\'s own token: they read what they are given, not any longer what they lost; 500, 401 and cut lists take nothing meanwhile (I7, I8)', async () => {
+test('what no webhook and no sweep tells is learnt by the person\'s own token: they read what they are given, not any longer what they lost; 500, 401, cut lists and a source that is shown no member take nothing meanwhile (I7, I8)', async () => {
   const repository = await makeRepository();
   const commit = repository.commit('main', [{ path: 'a', content: 'for readers' }]);
   const reader = await system.gitlab.admin<{ id: number }>('POST', '/users', { username: 'reads' });
@@ -47,7 +48,7 @@ test('what no webhook and no sweep tells is learnt by the person\'s own token: t
   const id = (await system.ask('POST', '/v1/codebases', { body: { sourceId: source, gitlabProject: project } })).json<{ id: string }>().id;
   await untilStored(system, id, MAIN, commit);
   await until('GitLab says who reads', async () => (await system.ask('GET', `/v1/codebases/${id}/access`)).json<CodebaseAccess>().askedAt !== null);
-  await begin('/members/all(\\?|$)', { status: 500 });
+  await begin(`^/api/v4/projects/${project}$`, { status: 500 });
 
   await system.ask('PUT', `/v1/auth/providers/${source}`, { body: { clientId: 'tekai', clientSecret: SECRET, unknownUsers: 'create', ownAccess: true } });
   const session = await signIn(reader.id);
@@ -72,7 +73,12 @@ test('what no webhook and no sweep tells is learnt by the person\'s own token: t
   // Twice: what came of the first is known then.
   await until('GitLab does not say to the source whether it is so', async () => (await hits(fault)) > 1);
   expect(await read()).toBe(200);
+  // The source's token is shown no member: that this one is none says nothing then.
+  const blind = await begin(ALL_MEMBERS, { status: 200, body: '[]' });
   await system.gitlab.admin('DELETE', `/faults/${fault}`);
+  await until('GitLab shows the source nobody', async () => (await hits(blind)) > 1);
+  expect(await read()).toBe(200);
+  await system.gitlab.admin('DELETE', `/faults/${blind}`);
 
   await until('they are out', async () => (await read()) === 404);
   const facts = (await eventsOf(system, `key=${id}&type=codebase.readers-observed`)) as unknown as { data: { granted: number[]; revoked: number[] } }[];
