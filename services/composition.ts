@@ -230,7 +230,7 @@ async function wire({ settings, logger, pools, token, in_, door, metrics, waits,
       scanner: () => startScanner({ log, bus, blobs, index, logger, now }, { concurrency: CONCURRENCY.scanner }),
       'storage-writer': () => startStorageWriter({ log, bus, blobs, index, reader, logger, now }, { concurrency: CONCURRENCY['storage-writer'] }),
       projector: () => startProjector({ log, pool: pools.work, projected, tracing, logger, sleep }),
-      notifier: () => showing(() => startNotifier({ ...people, log, query, bus, projected, door, access, origins, noteRefusal, tracing, logger, now, sleep, random: Math.random, pool: pools.read, vault, addresses, publicAddresses, post: createPostWebhook(addresses), postPublic: createPostWebhook(publicAddresses), readable: readableBy(access, store), rightsOf: store.rightsOf })),
+      notifier: () => showing(() => startNotifier({ ...people, log, query, bus, projected, door, access, origins, noteRefusal, tracing, logger, now, sleep, random: Math.random, pool: pools.read, vault, addresses, publicAddresses, post: createPostWebhook(addresses), postPublic: createPostWebhook(publicAddresses), readable: readableBy(access, store), isSystemAdmin: systemAdminBy(access), rightsOf: store.rightsOf })),
       'query-api': () => showing(() => startQueryApi({ ...people, audit: createPostgresAuditEntries({ query: createQuery(pools.read) }), log, bus, checks, people: callers, projected, door, access, sleep })),
     },
   };
@@ -273,3 +273,6 @@ const readableBy = (access: Pick<IdentityAccess, 'user'>, rights: Pick<ReadStore
   const user = actor.kind === 'user' ? await access.user(actor.id) : undefined;
   return user === undefined ? new Set() : readableOf(rights, { actor, isSystemAdmin: user.isSystemAdmin }, codebases);
 };
+
+/** Likewise of who does not ask now. */
+const systemAdminBy = (access: Pick<IdentityAccess, 'user'>) => async ({ kind, id }: Actor): Promise<boolean> => kind === 'token' || (kind === 'user' && (await access.user(id))?.isSystemAdmin === true);

@@ -8,6 +8,7 @@ import { WebSocket } from 'ws';
 import { followerBatch, followerEntry, snapshotLine, type FollowerAnswer, type FollowerCreated, type FollowerEntry, type SnapshotLine } from '#schemas/api/followers.ts';
 import { followerServerFrame } from '#schemas/live/follower-frames.ts';
 import { createApiClient } from '#shared/api-client/api-client.ts';
+import { signIn } from '#tests/harness/callers.ts';
 import { programOf } from '#tests/harness/program.ts';
 import { makeRepository, type Entry, type Repository } from '#tests/harness/repository.ts';
 import { startSystem, until, untilStored, type System } from '#tests/harness/system.ts';
@@ -105,7 +106,8 @@ async function byWebhook(): Promise<Receiver> {
     else receiver.refused += 1;
     response.writeHead(receiver.status).end();
   })().catch((error: unknown) => { receiver.failed = error; response.writeHead(500).end(); }));
-  server.listen(0, '127.0.0.1');
+  // A test that fails leaves it open.
+  server.listen(0, '127.0.0.1').unref();
   await once(server, 'listening');
   const receiver: Receiver = { ...nobody(), server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`, secret: '', status: 200, refused: 0, ids: [] };
   return receiver;
@@ -213,6 +215,25 @@ test('tekai follow prints what changes and goes on where it ended; ls and rm tel
   expect((await linesUntil(['follow', 'ls'], (line) => line.startsWith('by-cli')))).toEqual([expect.stringMatching(/^by-cli +1 codebases, default branches/)]);
   expect(await once(tekai('follow', 'rm', 'by-cli'), 'exit')).toEqual([0, null]);
   expect((await system.ask('GET', '/v1/followers/by-cli')).status).toBe(404);
+});
+
+test('to an address inside a webhook goes while its maker is a system admin: not any longer once they are none, and its state says why; and again once they are', async () => {
+  const ben = await signIn(system, 'ben', { isSystemAdmin: true });
+  const asBen = (method: string, where: string, body?: object) => system.ask(method, where, { body, headers: { authorization: `Bearer ${ben.accessToken}` } });
+  const change = async (isSystemAdmin: boolean) => expect((await system.ask('PATCH', `/v1/users/${ben.id}`, { body: { isSystemAdmin } })).status).toBe(200);
+  const hook = await byWebhook();
+  hook.secret = (await asBen('POST', '/v1/followers', { name: 'of-ben', codebases: [codebase], webhook: { url: hook.url } })).json<FollowerCreated>().webhookSecret ?? '';
+  await until('they are told all there is', () => hook.end !== undefined);
+  const before = hook.ids.length;
+  await change(false);
+  // That they may not read it any more is news.
+  const state = await until('it is not sent', async () => [(await asBen('GET', '/v1/followers/of-ben')).json<FollowerAnswer>().webhook].find((one) => one?.state === 'failing'));
+  expect([state?.lastError, hook.ids.length]).toEqual([expect.stringMatching(/^Its maker is no system admin any more/), before]);
+  await change(true);
+  await asBen('POST', '/v1/followers/of-ben/webhook/redeliver');
+  await until('they are told again', () => hook.ids.length > before && hook.end !== undefined);
+  expect(hook.failed).toBeUndefined();
+  hook.server.close();
 });
 
 test('a codebase that is removed is dropped, and not one more entry of it is told', async () => {

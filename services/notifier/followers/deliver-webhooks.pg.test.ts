@@ -2,12 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Webhook } from 'standardwebhooks';
 import type { FollowerAnswer, FollowerBatch } from '#schemas/api/followers.ts';
 import { BEGINNING, type CodebaseId, type Position } from '#schemas/brand.ts';
+import { createAddressGuard } from '#shared/addresses/address-guard.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { createPositionSignal } from '#shared/runtime/position-signal.ts';
+import { createPostWebhook } from '#shared/runtime/post-webhook.ts';
+import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { createMemorySecretVault } from '#shared/secrets/memory-secret-vault.ts';
 import { deliverWebhooks, type DeliverDeps } from './deliver-webhooks.ts';
 import { answerOf, createFollower, findFollower } from './follower-store.ts';
 import { createFollowerWorld, type FollowerWorld } from './follower-world.fixture.ts';
+import { MAKER_IS_NO_ADMIN } from './judge-webhook.ts';
 import { dueWebhooks, redeliver } from './webhook-rows.ts';
 
 const ACTOR = { kind: 'token', id: 'somebody' } as const;
@@ -15,6 +19,8 @@ const ID = 'aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa' as CodebaseId;
 
 let world: FollowerWorld;
 let deps: { -readonly [K in keyof DeliverDeps]: DeliverDeps[K] } & { vault: ReturnType<typeof createMemorySecretVault> };
+/** The engine's own token, and who else is one. */
+let admins: Set<string>;
 let secret: string;
 let sent: { id: string; batch: FollowerBatch }[];
 /** What the receiver does with each. */
@@ -25,11 +31,13 @@ afterAll(() => world.close());
 beforeEach(async () => {
   await world.empty();
   sent = [];
+  admins = new Set([ACTOR.id]);
   deps = {
     ...world.deps, pool: world.pool, projected: createPositionSignal(), now: () => new Date(), vault: createMemorySecretVault(), logger: createLogger('silent'), random: () => 0,
     store: { position: async () => (await world.pool.query<{ position: Position }>('select position from read_model.progress')).rows[0]?.position ?? BEGINNING },
     sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
     postPublic: async () => { throw new Error('not for this one'); },
+    isSystemAdmin: async ({ id }) => admins.has(id),
     async post(_url, { headers, body }) {
       new Webhook(secret).verify(body, { ...headers });
       const batch = JSON.parse(body) as FollowerBatch;
@@ -144,6 +152,47 @@ test('a webhook of somebody who is no system admin goes out by the way that lead
   await expect(findFollower(world.pool, ann, 'one-more')).rejects.toMatchObject({ status: 404 });
   expect((await createFollower(deps, ann, wish('public-7'))).isNew).toBe(false);
   expect((await createFollower(deps, ann, { name: 'by-socket', codebases: [ID], isPublicOnly: true })).isNew).toBe(true);
+});
+
+test('a webhook that a system admin made to a private address goes there while they are one: not once they are none, with the reason in its state, and again when they are', async () => {
+  const ann = { kind: 'user', id: 'ann' } as const;
+  admins.add('ann');
+  const wish = (name: string, url: string) => ({ name, codebases: [ID], webhook: { url, allowAddresses: ['10.0.0.0/8'] }, isPublicOnly: false });
+  for (const [name, url] of [['inside', 'https://10.1.2.3/'], ['other-port', 'https://out.example:8443/'], ['outside', 'https://out.example/']] as const) await createFollower(deps, ann, wish(name, url));
+  const went: { url: string; allowed: readonly string[]; isPublic: boolean }[] = [];
+  // The real guard judges what is an address: what was allowed when it was made is nothing to it.
+  const guarded = createPostWebhook(createAddressGuard({ allowed: [] }));
+  deps.post = async (url, { allowAddresses }) => { went.push({ url, allowed: allowAddresses, isPublic: false }); return { status: 200 }; };
+  deps.postPublic = async (url, options) => {
+    if (url.includes('10.1')) return guarded(url, options);
+    went.push({ url, allowed: options.allowAddresses, isPublic: true });
+    return { status: 200 };
+  };
+  const stateOf = async (name: string) => (await answerOf(world.pool, world.deps.epoch, await findFollower(world.pool, ann, name))).webhook;
+  const urls = () => went.filter(({ url }) => url.startsWith('https:')).map(({ url, isPublic }) => `${url} ${isPublic}`).sort();
+  await deliverUntil(() => urls().length === 3);
+  expect(urls()).toEqual(['https://10.1.2.3/ false', 'https://out.example/ false', 'https://out.example:8443/ false']);
+
+  admins.delete('ann');
+  went.length = 0;
+  await world.push(ID, 'refs/heads/main', new Map([['a', '2']]));
+  await deliverUntil(async () => (await stateOf('inside'))?.state === 'failing' && (await stateOf('other-port'))?.state === 'failing' && urls().length === 1);
+  expect(went.filter(({ url }) => url.startsWith('https:'))).toEqual([{ url: 'https://out.example/', allowed: [], isPublic: true }]);
+  for (const name of ['inside', 'other-port']) expect([name, (await stateOf(name))?.lastError]).toEqual([name, MAKER_IS_NO_ADMIN]);
+
+  admins.add('ann');
+  went.length = 0;
+  await deliverUntil(() => urls().length === 2);
+  expect(urls()).toEqual(['https://10.1.2.3/ false', 'https://out.example:8443/ false']);
+  expect(await stateOf('inside')).toMatchObject({ state: 'active', failures: 0, lastError: null });
+});
+
+test('while nobody can tell whether its maker is a system admin, nothing goes out for them', async () => {
+  deps.isSystemAdmin = async () => { asked += 1; throw new Unavailable('postgres', 'away'); };
+  let asked = 0;
+  answer = () => 200;
+  await deliverUntil(() => asked > 3);
+  expect([sent, (await shown()).position]).toEqual([[], null]);
 });
 
 test('wishes that are refused keep no secret, and of many at once no more than twenty are taken', async () => {

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
 import type { FollowerBatch } from '#schemas/api/followers.ts';
+import type { Actor } from '#schemas/events/fact.ts';
 import { AddressRefused } from '#shared/addresses/address-guard.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { PostWebhook } from '#shared/runtime/post-webhook.ts';
@@ -10,7 +11,7 @@ import { acknowledge } from './acknowledge.ts';
 import { parseCursor } from './cursor.ts';
 import { nextPage, type Page } from './feed.ts';
 import { secretNameOf } from './follower-store.ts';
-import { NOT_PUBLIC } from './judge-webhook.ts';
+import { isForEverybody, MAKER_IS_NO_ADMIN, NOT_PUBLIC } from './judge-webhook.ts';
 import { hasNews, isChanged, type WaitDeps } from './wait-for-news.ts';
 import { dueWebhooks, endLease, holdLease, LeaseLost, leaseWebhook, type Delivered, type DueWebhook, type LeasedWebhook } from './webhook-rows.ts';
 
@@ -20,6 +21,8 @@ export interface DeliverDeps extends WaitDeps {
   readonly post: PostWebhook;
   /** Of who is no system admin: to public addresses only. */
   readonly postPublic: PostWebhook;
+  /** Whether somebody is a system admin now, and not disabled. The engine's own token is one for good. @throws Unavailable */
+  isSystemAdmin(actor: Actor): Promise<boolean>;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
   /** From 0 to below 1. */
   random(): number;
@@ -46,7 +49,7 @@ export async function deliverWebhooks(deps: DeliverDeps, signal: AbortSignal): P
   const inHand = new Map<string, Promise<void>>();
   const deliverAll = async (one: DueWebhook) => {
     try {
-      while (await (one.isPublicOnly ? publicTurns : turns).take(() => deliverOne(work, one)));
+      while (await ((await mayLeadInside(deps, one)) ? turns : publicTurns).take(() => deliverOne(work, one)));
     } catch (error) {
       if (!signal.aborted) deps.logger.warn({ error, follower: one.name }, 'a webhook waits');
     } finally {
@@ -90,7 +93,10 @@ async function deliverOne({ deps, signal, seen }: Work, one: DueWebhook): Promis
   return outcome.kind === 'taken';
 }
 
-async function deliverBatch(deps: DeliverDeps, { id, name }: DueWebhook, { page, leased, signal }: { page: Page; leased: LeasedWebhook; signal: AbortSignal }): Promise<Delivered> {
+/** Asked anew for each delivery: who may send inside is who may now, and not only who might when they made it. */
+const mayLeadInside = async ({ isSystemAdmin }: DeliverDeps, { isPublicOnly, actor }: Pick<DueWebhook, 'isPublicOnly' | 'actor'>) => !isPublicOnly && isSystemAdmin(actor);
+
+async function deliverBatch(deps: DeliverDeps, { id, name, actor }: DueWebhook, { page, leased, signal }: { page: Page; leased: LeasedWebhook; signal: AbortSignal }): Promise<Delivered> {
   const secret = await deps.vault.get(secretNameOf(id));
   if (secret === undefined) return { kind: 'disabled', error: 'its secret is gone: remove the follower and make it again' };
   const batch: FollowerBatch = { follower: name, attempt: leased.attempt, after: page.after, cursor: page.cursor, entries: [...page.entries] };
@@ -102,12 +108,15 @@ async function deliverBatch(deps: DeliverDeps, { id, name }: DueWebhook, { page,
     'content-type': 'application/json', 'user-agent': 'tekai-webhooks', 'webhook-id': messageId, 'webhook-timestamp': String(Math.floor(time.getTime() / 1_000)),
     'webhook-signature': new Webhook(secret).sign(messageId, time, body),
   };
+  const isInside = await mayLeadInside(deps, { isPublicOnly: leased.isPublicOnly, actor });
+  if (!isInside && !isForEverybody(leased.url)) return failed(deps, leased, MAKER_IS_NO_ADMIN);
   let status: number;
   try {
-    ({ status } = await (leased.isPublicOnly ? deps.postPublic : deps.post)(leased.url, { headers, body, allowAddresses: leased.allowAddresses, signal }));
+    ({ status } = await (isInside ? deps.post(leased.url, { headers, body, allowAddresses: leased.allowAddresses, signal }) : deps.postPublic(leased.url, { headers, body, allowAddresses: [], signal })));
   } catch (error) {
     signal.throwIfAborted();
-    return failed(deps, leased, `no answer: ${leased.isPublicOnly && error instanceof AddressRefused ? NOT_PUBLIC : reasonOf(error)}`);
+    if (isInside || !(error instanceof AddressRefused)) return failed(deps, leased, `no answer: ${reasonOf(error)}`);
+    return failed(deps, leased, leased.isPublicOnly ? `no answer: ${NOT_PUBLIC}` : MAKER_IS_NO_ADMIN);
   }
   if (status === 410) return { kind: 'disabled', error: 'the receiver answered 410: it wants no more' };
   if (status < 200 || status > 299) return failed(deps, leased, `the receiver answered ${status}`);
