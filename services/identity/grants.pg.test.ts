@@ -215,6 +215,17 @@ test('it is forgotten with the last that stands of theirs: a sign-in, or a perso
   expect([await states(), await tokensOf(grant)]).toEqual([[], undefined]);
 });
 
+test('who signs out for the last time, and has no token, has taken it back with it', async () => {
+  const { gitlabUserId } = await person();
+  const [first, second] = [await signInBy(gitlabUserId), await signInBy(gitlabUserId)];
+  const grant = (await rows()).at(-1);
+  const signOut = async ({ refreshToken }: { refreshToken: string }) => expect((await world.ask('POST', '/v1/auth/logout', { body: { refreshToken } })).status).toBe(204);
+  await signOut(first);
+  expect([await states(), await tokensOf(grant)]).toEqual([['good'], { accessToken: expect.any(String), refreshToken: expect.any(String) }]);
+  await signOut(second);
+  expect([await states(), await tokensOf(grant)]).toEqual([[], undefined]);
+});
+
 test.each<[string, (id: string) => Promise<unknown>]>([
   ['is disabled', (id) => asAdmin('PATCH', `/v1/users/${id}`, { state: 'disabled' })],
   ['is given another password', (id) => asAdmin('POST', `/v1/users/${id}/one-time-password`)],

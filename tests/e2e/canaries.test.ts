@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { createCanaries, filesBelow, hasProc, processesOf, rowsOf } from '../harness/canaries.ts';
@@ -55,6 +57,7 @@ beforeAll(async () => {
   signsIn = await startOpenIdProvider(system.gitlab);
   secret('GitLab token', system.gitlab.token);
   secret('the engine\'s own token', system.token);
+  for (const key of (await readFile(path.join(system.stateDir, 'secrets.key'), 'utf8')).trim().split('\n')) canaries.plantBytes('key of the vault', Buffer.from(key, 'hex'));
   repository = await makeRepository();
 });
 afterAll(async () => {

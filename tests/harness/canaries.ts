@@ -11,6 +11,8 @@ export type Kind = 'secret' | 'person';
 export interface Canaries {
   /** One that we make, or one that we were given. */
   plant(kind: Kind, name: string, value?: string): string;
+  /** A secret of bytes: also as a logger writes them. */
+  plantBytes(name: string, bytes: Buffer): void;
   /** The names of those that stand in it, as they are or in an encoding. */
   foundIn(text: string | Buffer, kinds?: readonly Kind[]): string[];
 }
@@ -21,6 +23,11 @@ export function createCanaries(): Canaries {
     plant(kind, name, value = `canary-${name.replaceAll(' ', '-')}-${randomBytes(9).toString('hex')}`) {
       planted.push({ kind, name, forms: formsOf(value).map((form) => Buffer.from(form)) });
       return value;
+    },
+    plantBytes(name, bytes) {
+      const base64 = bytes.toString('base64').replace(/=+$/, '');
+      const texts = [bytes.toString('hex'), bytes.toString('hex').toUpperCase(), base64, base64.replaceAll('+', '-').replaceAll('/', '_'), [...bytes].join(',')];
+      planted.push({ kind: 'secret', name, forms: [bytes, ...texts.map((text) => Buffer.from(text))] });
     },
     foundIn(text, kinds = ['secret', 'person']) {
       const bytes = typeof text === 'string' ? Buffer.from(text) : text;
