@@ -22,6 +22,7 @@ test('the first admin is made at the first start, its password told once; it is 
   expect(await login({ name: 'admin', password })).toMatchObject({ status: 403, body: { code: 'password-to-be-chosen' } });
   expect(await login({ name: 'admin', password, newPassword: 'short' })).toMatchObject({ status: 422 });
   expect(await login({ name: 'admin', password, newPassword: 'this is of the admin' })).toMatchObject({ status: 422, body: { code: 'password-too-like' } });
+  expect(await login({ name: 'admin', password, newPassword: '123qweasdzxc' })).toMatchObject({ status: 422, body: { code: 'password-too-easy', errors: [{ pointer: '/newPassword' }] } });
   // At the same time, as somebody who read it over a shoulder would.
   const both = await Promise.all(['one person chose this', 'another chose this one'].map((newPassword) => login({ name: 'admin', password, newPassword })));
   expect(both.map(({ status }) => status).sort()).toEqual([200, 401]);

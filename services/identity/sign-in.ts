@@ -6,13 +6,12 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import { Problem } from '#shared/runtime/problem.ts';
 import { endSessionsOf, type AccountDeps, type UserRow } from './accounts.ts';
 import { countGuess, forgetGuesses } from './guesses.ts';
+import { objectionTo } from './judge-password.ts';
 import { signingKey, type KeyDeps } from './keys.ts';
 import { recorded } from './recording.ts';
 
 /** Then they sign in again, however often they came. */
 const SESSION_MS = 14 * 86_400_000;
-/** Shorter names are in many words. */
-const NAME_LENGTH_MIN = 4;
 /** For opening a socket right now. */
 const TICKET_SECONDS = 30;
 
@@ -50,9 +49,8 @@ const isGood = ({ state, is_one_time: isOneTime, password_expires_at: expiresAt 
 
 /** Of somebody who has just shown the one they have; other sign-ins of theirs end. @throws Problem 401, 422 */
 async function choosePassword(deps: SignInDeps, user: UserRow, { password, newPassword, address }: From & { readonly password: string; readonly newPassword: string }): Promise<void> {
-  if (newPassword === password || (user.name.length >= NAME_LENGTH_MIN && newPassword.toLowerCase().includes(user.name))) {
-    throw new Problem(422, 'password-too-like', 'The new password must be another one, and not hold the name.', { errors: [{ pointer: '/newPassword', detail: 'the old one, or the name in it' }] });
-  }
+  const objection = objectionTo({ password: newPassword, before: password, name: user.name });
+  if (objection !== undefined) throw objection;
   // At the hash that was looked at: a one-time password is good once, also for two who use it at the same time.
   const changed = await recorded(deps.query, {
     sql: 'update identity_users set password_hash = $3, is_one_time = false, password_expires_at = null where user_id = $1 and password_hash = $2 returning user_id',
