@@ -55,6 +55,7 @@ export interface Bring {
   readonly access: GitLabAccess;
   readonly project: GitLabProject;
   readonly commit: ObjectId;
+  readonly parents: readonly ObjectId[];
   readonly signal: AbortSignal;
 }
 
@@ -67,9 +68,9 @@ export async function bringCommit(deps: BringDeps, bring: Bring): Promise<Bringi
   // A branch at a commit that we have: no object moves, git is not even asked.
   if (known !== undefined) return closed({ kind: 'brought', brought: { ...known, packs: [], counts: { commits: 0, trees: 0, blobs: 0 }, bytes: 0 } });
 
-  const { project, access, commit, signal } = bring;
+  const { project, access, commit, parents, signal } = bring;
   try {
-    const opened = await deps.transport.open({ codebaseId: bring.codebase, access, url: project.httpUrl, objectFormat: project.objectFormat, commit, signal });
+    const opened = await deps.transport.open({ codebaseId: bring.codebase, access, url: project.httpUrl, objectFormat: project.objectFormat, commit, parents, signal });
     switch (opened.kind) {
       case 'commitAbsent': return closed({ kind: 'commitGone', detail: opened.detail });
       case 'absent':

@@ -12,7 +12,7 @@ const deleted: Head = { ...knownAt(null), isDeleted: true };
 interface Case { shown?: ObjectId; known?: Head; expected?: DecideHead['expected']; befores?: string[]; isExpectedKnown?: boolean; isEmpty?: boolean; sinceFirstMs?: number }
 
 function decide({ shown, known, expected = null, befores = [], isExpectedKnown, isEmpty = false, sinceFirstMs = 0 }: Case) {
-  return decideHead({ observed: { at: new Date(0), project: { isEmpty } as GitLabProject, commit: shown, isExpectedKnown }, known, expected, befores, sinceFirstMs });
+  return decideHead({ observed: { at: new Date(0), project: { isEmpty } as GitLabProject, commit: shown, parents: [], isExpectedKnown }, known, expected, befores, sinceFirstMs });
 }
 
 describe('a head that is new to us is brought at once', () => {

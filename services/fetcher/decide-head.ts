@@ -9,6 +9,8 @@ export interface Observed {
   readonly project: GitLabProject;
   /** Undefined: GitLab said twice that there is no such ref. */
   readonly commit: ObjectId | undefined;
+  /** Of that commit, as far as GitLab told. */
+  readonly parents: readonly ObjectId[];
   /** Whether GitLab knows the commit that the hint named; undefined when it was not asked. */
   readonly isExpectedKnown: boolean | undefined;
 }

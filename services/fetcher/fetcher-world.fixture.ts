@@ -241,7 +241,8 @@ function gitlabOf(gitlab: FakeGitLab): GitLab {
   });
   const shown = (ref: string) => {
     const once = gitlab.shownOnce.shift();
-    return once === 'absent' ? undefined : once ?? gitlab.refs.get(ref);
+    const commit = once === 'absent' ? undefined : once ?? gitlab.refs.get(ref);
+    return commit && { commit, parents: [] };
   };
   const notAsked = () => { throw new Error('the fetcher does not ask this'); };
   return {

@@ -89,7 +89,7 @@ interface Wanted { readonly access: GitLabAccess; readonly observed: Observed; r
 
 async function bring(deps: StartSyncDeps, start: StartSync, wanted: Wanted): Promise<'begun' | Outcome> {
   const { outcome, close } = await bringCommit(deps, {
-    sync: start.sync, correlation: start.cause.correlationId, codebase: start.id, ref: start.plan.ref, access: wanted.access, project: wanted.observed.project, commit: wanted.commit, signal: start.handling.signal,
+    sync: start.sync, correlation: start.cause.correlationId, codebase: start.id, ref: start.plan.ref, access: wanted.access, project: wanted.observed.project, commit: wanted.commit, parents: wanted.observed.parents, signal: start.handling.signal,
   });
   try {
     return await tell(deps, start, { wanted, outcome });
@@ -114,24 +114,25 @@ async function tell(deps: StartSyncDeps, start: StartSync, { wanted, outcome }: 
 
 /** What GitLab shows of the ref, asked after the cause was recorded. */
 async function observe(deps: StartSyncDeps, gitlab: GitLab, { codebase, plan, hints, handling }: StartSync): Promise<Observed | { outcome: Outcome }> {
-  if (plan.listed !== undefined) return { at: plan.listed.observedAt, project: plan.listed.project, commit: plan.listed.commit, isExpectedKnown: undefined };
+  if (plan.listed !== undefined) return { at: plan.listed.observedAt, project: plan.listed.project, commit: plan.listed.commit, parents: [], isExpectedKnown: undefined };
   const id = codebase.registration.data.gitlabProjectId;
   const at = deps.now();
   const [project, head] = await Promise.all([gitlab.project(id), gitlab.head(id, plan.ref)]);
   if (project.kind !== 'ok') return { outcome: waitForSource(project, 'the project') };
   if (head.kind === 'refused') return { outcome: waitForSource(head, 'the branch') };
-  let commit = head.kind === 'ok' ? head.value : undefined;
-  if (commit === undefined && !project.value.isEmpty) {
+  let shown = head.kind === 'ok' ? head.value : undefined;
+  if (shown === undefined && !project.value.isEmpty) {
     // One 404 is no proof.
     await deps.sleep(GONE_AGAIN_MS, handling.signal);
     const again = await gitlab.head(id, plan.ref);
     if (again.kind === 'refused') return { outcome: waitForSource(again, 'the branch') };
-    commit = again.kind === 'ok' ? again.value : undefined;
+    shown = again.kind === 'ok' ? again.value : undefined;
   }
+  const commit = shown?.commit;
   const expected = expectedOf(hints);
   // Only asked when the head is another: does GitLab know the commit at all, or is what we ask behind?
   const asked = expected === null || expected === 'deleted' || expected === commit ? undefined : await gitlab.hasCommit(id, expected);
-  return { at, project: project.value, commit, isExpectedKnown: asked?.kind === 'ok' ? asked.value : undefined };
+  return { at, project: project.value, commit, parents: shown?.parents ?? [], isExpectedKnown: asked?.kind === 'ok' ? asked.value : undefined };
 }
 
 export type Asked =

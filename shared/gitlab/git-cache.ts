@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { objectId, type GitObjectFormat, type ObjectId } from '#schemas/brand.ts';
@@ -49,6 +49,8 @@ export interface GitCache {
    * new commit to see that it is (50 ms of the processor, at 100,000 files, which a push of one file would pay). We read what is new ourselves.
    */
   promisePacks(): Promise<void>;
+  /** What stands before the commit, and came with none of it, is no history of this cache: as if it had come by `--depth 1`. */
+  cutBehind(commit: ObjectId): Promise<void>;
   /** The commit is held, and was used last. */
   keepHead(commit: ObjectId): Promise<void>;
   /** Drops old heads and, now and then, what only they needed. */
@@ -111,6 +113,7 @@ export async function openGitCache(program: GitProgram, folder: string, format: 
       }
     },
     promisePacks: () => onDisk(() => markPromised(repository())),
+    cutBehind: (commit) => onDisk(() => appendFile(join(repository(), 'shallow'), `${commit}\n`)),
     async keepHead(commit) {
       await save({ ...current(), heads: [...current().heads.filter((head) => head !== commit), commit] });
     },

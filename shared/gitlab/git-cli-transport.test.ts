@@ -177,7 +177,7 @@ describe('GitTransport by git', () => {
       const name = (await readdir(folder)).find((entry) => entry.startsWith('git-')) ?? '';
       return { folder, repository: join(folder, name) };
     };
-    const openAgain = async (commit = first) => objectsOf(await create().open(opening(gitlab, demo, commit, { codebaseId: codebase })));
+    const openAgain = async (commit = first, parents: ObjectId[] = []) => objectsOf(await create().open(opening(gitlab, demo, commit, { codebaseId: codebase, parents })));
     const pushOne = async () => {
       await demo.worktree.write('dir-1/file-1.txt', randomBytes(20).toString('hex'));
       const commit = await demo.worktree.commit('next');
@@ -245,14 +245,17 @@ describe('GitTransport by git', () => {
       await writeFile(join(folder, 'cache.json'), JSON.stringify({ ...state, fetches: 30 }));
       let last = first;
       for (let push = 0; push < 25; push += 1) {
-        last = await pushOne();
-        const objects = await openAgain(last);
+        const next = await pushOne();
+        // Most pushes are of one commit.
+        const objects = await openAgain(next, push % 10 === 3 ? [] : [last]);
         await objects.close();
+        last = next;
       }
       const objects = await openAgain(last);
       await readWhole(objects, await idsBelow(demo, last));
       await objects.close();
       expect(await readdir(join(repository, 'refs/sync'))).toHaveLength(20);
+      expect(await commitsOf(repository)).toBe(20);
       const { stdout } = await promisify(execFile)('git', ['--git-dir', repository, 'count-objects', '-v']);
       expect(Number(/^packs: (\d+)/m.exec(stdout)?.[1])).toBeLessThan(10);
       expect(Number(/^count: (\d+)/m.exec(stdout)?.[1])).toBeLessThan(60);
@@ -328,6 +331,11 @@ describe('GitTransport by git', () => {
 });
 
 interface Process { readonly pid: number; readonly argv: string; readonly environ: string }
+
+async function commitsOf(repository: string): Promise<number> {
+  const { stdout } = await promisify(execFile)('git', ['--git-dir', repository, 'rev-list', '--all', '--count']);
+  return Number(stdout);
+}
 
 async function everyProcess(): Promise<Process[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));

@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { AddressRefused, createAddressGuard, type AddressGuard } from '#shared/addresses/address-guard.ts';
 import { asFileTrouble } from '#shared/blobs/file-trouble.ts';
 import { claimCache } from './git-cache-claim.ts';
-import { openGitCache } from './git-cache.ts';
+import { openGitCache, type GitCache } from './git-cache.ts';
 import { secretsByDefault, type GitProgram } from './git-command.ts';
 import { createCacheReader, createGitCommitObjects, type CacheReader, type OpenCache } from './git-commit-objects.ts';
-import { faultOf, fetchCommit, type FetchBounds, type FetchDeps, type FetchFailure } from './git-fetch.ts';
+import { faultOf, fetchCommit, type FetchAs, type FetchBounds, type FetchDeps, type FetchFailure } from './git-fetch.ts';
 import { gitRemoteOf, pinsOf, removeClientFiles, type GitRemote } from './git-remote.ts';
 import type { GitTransport, OpenCommit, Opened } from './git-transport.ts';
 import { createKeyedSlots } from './slots.ts';
@@ -87,22 +87,28 @@ function unreachedOf({ baseUrl }: OpenCommit['access'], error: unknown): Unreach
   return new Unreachable(dependency, `its name cannot be looked up (${(error as NodeJS.ErrnoException).code ?? String(error)})`, 'name');
 }
 
-type OpeningCommit = Omit<OpenCache, 'reader'>;
+type OpeningCommit = Omit<OpenCache, 'reader' | 'isNext'>;
 
 async function openCommit(opening: OpeningCommit): Promise<Opened> {
   const reader = createCacheReader(opening);
+  const isNext = isNextOf(opening.cache.state, opening.request);
   let opened: Opened | undefined;
   try {
-    const failure = await bringHead(opening, reader);
-    opened = failure === undefined ? { kind: 'ok', objects: createGitCommitObjects({ ...opening, reader }) } : refusalOf(opening.deps, failure);
+    const failure = await bringHead(opening, reader, isNext ? 'next' : 'alone');
+    opened = failure === undefined ? { kind: 'ok', objects: createGitCommitObjects({ ...opening, reader, isNext }) } : refusalOf(opening.deps, failure);
     return opened;
   } finally {
     if (opened?.kind !== 'ok') await reader.stop();
   }
 }
 
+/** Of what a cheap opening holds nobody knows: that never speaks as a "have". */
+function isNextOf(state: GitCache['state'], { parents }: OpenCommit): boolean {
+  return state !== undefined && state.holds !== 'commit' && parents.length > 0 && parents.every((parent) => state.heads.includes(parent));
+}
+
 /** The commit is in the cache then, with as much below it as the cache holds. */
-async function bringHead({ deps, cache, request: { commit, signal } }: OpeningCommit, reader: CacheReader): Promise<FetchFailure | undefined> {
+async function bringHead({ deps, cache, request: { commit, signal } }: OpeningCommit, reader: CacheReader, as: FetchAs): Promise<FetchFailure | undefined> {
   const heads = cache.state?.heads ?? [];
   if (heads.includes(commit)) {
     await cache.keepHead(commit);
@@ -115,11 +121,15 @@ async function bringHead({ deps, cache, request: { commit, signal } }: OpeningCo
   // A push: what will be read stands in this cache, or comes into it now. The process starts while the server is thinking.
   else if (cache.state?.holds === 'all') await reader.catFile();
 
-  const failure = await fetchCommit(deps, cache, commit, signal);
-  if (failure?.verdict.kind !== 'odd' && failure?.verdict.kind !== 'incomplete') return failure;
+  let failure = await fetchCommit(deps, cache, { commit, as, signal });
+  // A git that knows no grafts any more, or a server that we do not understand so.
+  if (as === 'next' && isOdd(failure)) failure = await fetchCommit(deps, cache, { commit, as: 'alone', signal });
+  if (!isOdd(failure)) return failure;
   await cache.begin('commit', signal);
-  return fetchCommit(deps, cache, commit, signal);
+  return fetchCommit(deps, cache, { commit, as: 'alone', signal });
 }
+
+const isOdd = (failure: FetchFailure | undefined) => failure?.verdict.kind === 'odd' || failure?.verdict.kind === 'incomplete';
 
 function refusalOf({ remote }: FetchDeps, failure: FetchFailure): Opened {
   const { verdict, stderr: detail } = failure;

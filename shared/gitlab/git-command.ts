@@ -14,6 +14,8 @@ export interface GitCommand {
   /** Lines for its standard input, all that it gets; or `open`: whoever started it writes to `stdin`. */
   readonly input?: Iterable<string> | 'open';
   readonly signal: AbortSignal;
+  /** Beside what every git is given. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Set for what talks to a server: its settings, secrets among them, and the one protocol it may speak. */
   readonly network?: { readonly settings: readonly GitSetting[]; readonly protocol: string; readonly deadlineMs: number };
 }
@@ -60,6 +62,7 @@ export function startGit(program: GitProgram, command: GitCommand): RunningGit {
   const secrets = network && program.secretsBy === 'fd' ? openNamelessFile(configText(network.settings)) : undefined;
   const environment = {
     ...environmentOf(program, network?.protocol ?? ''),
+    ...command.environment,
     ...(network === undefined ? {} : secrets === undefined ? configVariables(network.settings) : { GIT_CONFIG_GLOBAL: '/proc/self/fd/3' }),
   };
   let child: ChildProcess;

@@ -12,6 +12,8 @@ export interface OpenCache {
   readonly cache: GitCache;
   readonly request: OpenCommit;
   readonly reader: CacheReader;
+  /** It came as the next of what the cache holds: of that the server may think that it holds what stood in commits before, too, and leave it out. */
+  readonly isNext: boolean;
   /** Gives the cache to the next. */
   readonly release: () => void;
 }
@@ -70,13 +72,13 @@ export function createGitCommitObjects(open: OpenCache): CommitObjects {
 
 /** Reads on where it was when the cache turns out to be damaged: thrown away once, and what is left asked by id. */
 async function* readThrough(open: OpenCache, ids: readonly ObjectId[]): AsyncGenerator<GitObject> {
-  const { deps, cache, reader } = open;
+  const { deps, cache, reader, isNext } = open;
   let done = 0;
   let isSecondTry = false;
   while (done < ids.length) {
     const left = done === 0 ? ids : ids.slice(done);
     try {
-      if (cache.state?.holds !== 'all') await bringMissing(open, left);
+      if (isNext || cache.state?.holds !== 'all') await bringMissing(open, left);
       for await (const object of (await reader.catFile()).read(left)) {
         done += 1;
         yield object;
@@ -116,7 +118,7 @@ async function bringAll({ deps, cache, request: { commit, signal } }: OpenCache,
   await cache.begin('all', signal);
   const watching = onProgress && setInterval(() => void packBytes(cache.gitDirectory).then(onProgress), PROGRESS_INTERVAL_MS);
   try {
-    const failure = await fetchCommit(deps, cache, commit, signal);
+    const failure = await fetchCommit(deps, cache, { commit, as: 'alone', signal });
     if (failure) throw whileOpen(deps, failure);
   } finally {
     clearInterval(watching);
@@ -126,7 +128,7 @@ async function bringAll({ deps, cache, request: { commit, signal } }: OpenCache,
 
 async function beginAgain({ deps, cache, request: { commit, signal } }: OpenCache): Promise<void> {
   await cache.begin('commit', signal);
-  const failure = await fetchCommit(deps, cache, commit, signal);
+  const failure = await fetchCommit(deps, cache, { commit, as: 'alone', signal });
   if (failure) throw whileOpen(deps, failure);
 }
 

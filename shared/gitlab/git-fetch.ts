@@ -42,23 +42,31 @@ const QUOTE_LENGTH_MAX = 1_000;
 
 const FETCH = ['fetch', '-q', '--no-tags', '--no-write-fetch-head', '--recurse-submodules=no'];
 
+/**
+ * How a commit is asked for. `alone`: with a depth of one, whatever stands between it and what the cache holds. `next`: its parents
+ * all are heads of the cache, so it is all of history that is new, and no depth needs to be named. The server then compares it with its
+ * parents, folder by folder where they differ; of a client that says that its history is cut it first reads every tree of every head.
+ */
+export type FetchAs = 'alone' | 'next';
+
 /** The commit, with as much below it as the cache is to hold; against what the cache holds, only what is new. */
-export async function fetchCommit(deps: FetchDeps, cache: GitCache, commit: ObjectId, signal: AbortSignal): Promise<FetchFailure | undefined> {
+export async function fetchCommit(deps: FetchDeps, cache: GitCache, { commit, as, signal }: { commit: ObjectId; as: FetchAs; signal: AbortSignal }): Promise<FetchFailure | undefined> {
   const holds = cache.state?.holds ?? 'commit';
   const isBringAll = holds === 'all' && cache.state?.heads.length === 0;
   // All of it is looked at by git, to the last file; what a push adds, by us alone.
   const settings = [...settingsOf(deps), ...(isBringAll ? [] : promisorSettings(holds))];
   // Small fetches are unpacked into loose files, which nobody can watch growing, and nobody can promise.
   if (holds === 'all') settings.push(['fetch.unpackLimit', '1']);
-  const args = [...FETCH, '--depth', '1', 'origin', `+${commit}:${headRef(commit)}`];
+  const args = [...FETCH, ...(as === 'alone' ? ['--depth', '1'] : []), 'origin', `+${commit}:${headRef(commit)}`];
   const deadlineMs = isBringAll ? deps.bounds.bringAllMs : deps.bounds.fetchMs;
-  const end = await fetch(deps, cache, { args, settings, deadlineMs, signal });
+  const end = await fetch(deps, cache, { args, settings, deadlineMs, signal, ...(as === 'next' ? { environment: cutUnsaid(cache) } : {}) });
   if (end.code !== 0) return { verdict: verdictOf(end), stderr: end.stderr };
 
   // Exit 0 is not enough: with a page of HTML git can succeed and bring nothing (gitlab.md 7.2).
   const brought = await readFile(join(cache.gitDirectory, headRef(commit)), 'utf8').catch(() => '');
   if (brought.trim() !== commit) return { verdict: { kind: 'odd' }, stderr: end.stderr || 'nothing, and success, but the commit is not there' };
   if (isBringAll) await cache.promisePacks();
+  if (as === 'next') await cache.cutBehind(commit);
   await cache.keepHead(commit);
   return undefined;
 }
@@ -83,14 +91,19 @@ interface Fetch {
   readonly settings: readonly GitSetting[];
   readonly deadlineMs: number;
   readonly signal: AbortSignal;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
-async function fetch(deps: FetchDeps, cache: GitCache, { args, input, settings, deadlineMs, signal }: Fetch): Promise<GitEnd> {
+/** What is cut is no secret to git itself, as grafts: else it would look for what stands before. It only does not tell the server. */
+const cutUnsaid = (cache: GitCache) => ({ GIT_SHALLOW_FILE: '', GIT_GRAFT_FILE: join(cache.gitDirectory, 'shallow') });
+
+async function fetch(deps: FetchDeps, cache: GitCache, { args, input, settings, deadlineMs, signal, environment }: Fetch): Promise<GitEnd> {
   const release = await deps.takeSlot(signal);
   try {
     const end = await cache.whileBusy(() => runGit(deps.program, {
       args: ['--git-dir', cache.gitDirectory, ...args],
       ...(input === undefined ? {} : { input }),
+      ...(environment === undefined ? {} : { environment }),
       network: { settings, protocol: deps.remote.protocol, deadlineMs },
       signal,
     }));
@@ -118,6 +131,7 @@ function settingsOf({ remote, bounds }: FetchDeps): GitSetting[] {
     ['gc.auto', '0'],
     ['maintenance.auto', 'false'],
     ['core.hooksPath', '/dev/null'],
+    ['advice.graftFileDeprecated', 'false'],
     // Larger blobs are streamed, not held: 0.5 MB of pack can be 450 MB of zeros (gitlab.md 7.6).
     ['core.bigFileThreshold', '8m'],
     // The cache is disposable: after a power loss it is thrown away, not trusted.

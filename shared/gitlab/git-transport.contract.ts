@@ -9,7 +9,7 @@ import { startSimulatedGitLab, type SimulatedGitLab, type SimulatedProject } fro
 export const newCodebase = (): CodebaseId => codebaseId.parse(randomUUID());
 
 export function opening(gitlab: SimulatedGitLab, project: SimulatedProject, commit: ObjectId, more: Partial<OpenCommit> = {}): OpenCommit {
-  return { codebaseId: newCodebase(), access: gitlab.access, url: project.url, objectFormat: 'sha1', commit, signal: new AbortController().signal, ...more };
+  return { codebaseId: newCodebase(), access: gitlab.access, url: project.url, objectFormat: 'sha1', commit, parents: [], signal: new AbortController().signal, ...more };
 }
 
 export function objectsOf(opened: Opened): CommitObjects {
@@ -130,11 +130,50 @@ export function gitTransportContract(name: string, create: (directory: string) =
       expect(await gitlab.requests('/git-upload-pack$')).toHaveLength(1);
     });
 
+    test('a commit after one that is at hand is asked for as such, and so is the one after it, a force push between them or not', async () => {
+      const codebase = newCodebase();
+      let at = await pushOne();
+      const begun = await open(at, { codebaseId: codebase });
+      await begun.bringAll();
+      await begun.close();
+
+      for (const isForced of [false, false, true, false]) {
+        if (isForced) await demo.worktree.git('reset', '-q', '--hard', `${at}~2`);
+        const parent = isForced ? await demo.worktree.git('rev-parse', 'HEAD').then((id) => objectId.parse(id)) : at;
+        at = await pushOne();
+        await gitlab.admin('DELETE', '/requests');
+        const objects = await open(at, { codebaseId: codebase, parents: [parent] });
+        expect(objects.isComplete).toBe(true);
+        await readWhole(objects, await idsBelow(demo, at));
+        await objects.close();
+        const asked = await gitlab.requests('/git-upload-pack$');
+        expect(asked).toHaveLength(1);
+        expect(asked[0]?.bytesOut).toBeLessThan(2_500);
+      }
+    });
+
+    test('parents that are not the commit\'s, or not at hand, change nothing of what is read', async () => {
+      const [before, unseen, next, after] = [await pushOne(), await pushOne(), await pushOne(), await pushOne()];
+      for (const parents of [[unseen], [before, unseen], [before]]) {
+        const codebase = newCodebase();
+        const begun = await open(before, { codebaseId: codebase });
+        await begun.bringAll();
+        await begun.close();
+        for (const commit of [next, after]) {
+          const objects = await open(commit, { codebaseId: codebase, parents });
+          await readWhole(objects, await idsBelow(demo, commit));
+          await objects.close();
+        }
+      }
+    });
+
     test('a cache with holes never speaks for what it lacks: the commits after it are whole', async () => {
       const codebase = newCodebase();
+      let parents: ObjectId[] = [];
       for (let push = 0; push < 4; push += 1) {
         const commit = await pushOne();
-        const objects = await open(commit, { codebaseId: codebase });
+        const objects = await open(commit, { codebaseId: codebase, parents });
+        parents = [commit];
         // Only the root, as if all below were known: the cache keeps its holes.
         await readWhole(objects, (await idsBelow(demo, commit)).slice(0, 2));
         if (push === 3) await readWhole(objects, await idsBelow(demo, commit));

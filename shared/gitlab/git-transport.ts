@@ -10,6 +10,8 @@ export interface OpenCommit {
   readonly url: string;
   readonly objectFormat: GitObjectFormat;
   readonly commit: ObjectId;
+  /** Its parents, as GitLab names them; none when it does not. How the commit is asked for follows from them, and nothing else. */
+  readonly parents: readonly ObjectId[];
   readonly signal: AbortSignal;
 }
 

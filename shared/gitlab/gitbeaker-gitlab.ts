@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type { GitLabProjectId, ObjectId, RefName } from '#schemas/brand.ts';
 import { refName } from '#schemas/brand.ts';
-import { restBranch, restCommit, restCurrentUser, restGroup, restHook, restListedProject, restMember, restProject, restProjectNamed, restTag, restTokenSelf, restVersion } from '#schemas/gitlab/rest.ts';
+import { restBranch, restCommit, restCurrentUser, restGroup, restHook, restListedProject, restMember, restProject, restProjectNamed, type restRefCommit, restTag, restTokenSelf, restVersion } from '#schemas/gitlab/rest.ts';
 import { createAddressGuard, type AddressGuard } from '#shared/addresses/address-guard.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { RestRefusal } from './gitbeaker-answer.ts';
@@ -11,7 +11,7 @@ import { createSourceDispatcher, type DispatcherBounds } from './source-dispatch
 import { groupOf, groupsQuery, listedProjectOf, listPage, projectsAddress } from './gitbeaker-lists.ts';
 import { entriesOf } from './gitbeaker-pages.ts';
 import { createGitbeakerRequester, REQUESTER_BOUNDS, sleepWithTimers, type RequesterBounds, type RequesterDeps } from './gitbeaker-requester.ts';
-import { GitLabRequestError, type Answer, type BeyondMembers, type CurrentUser, type GitLab, type GitLabAccess, type GitLabHook, type GitLabMember, type GitLabProject, type OpenGitLab, type RefHead, type TokenSelf, type WantedHook } from './gitlab.ts';
+import { GitLabRequestError, type Answer, type BeyondMembers, type CurrentUser, type GitLab, type GitLabAccess, type GitLabHook, type GitLabMember, type GitLabProject, type HeadCommit, type OpenGitLab, type RefHead, type TokenSelf, type WantedHook } from './gitlab.ts';
 import { redactionOf } from './redact.ts';
 import type { RequestHolds } from './request-holds.ts';
 import type { RequestPlaces } from './request-places.ts';
@@ -233,12 +233,12 @@ async function ownProjectsOf(api: Api, minLevel: number): Promise<Answer<readonl
   });
 }
 
-async function headOf(api: Api, project: GitLabProjectId, ref: RefName): Promise<Answer<ObjectId>> {
+async function headOf(api: Api, project: GitLabProjectId, ref: RefName): Promise<Answer<HeadCommit>> {
   const doing = `read ${ref} of project ${project}`;
   if (ref.startsWith(BRANCH)) {
     const name = ref.slice(BRANCH.length);
     const answer = await answerTo(doing, async () => named(api, name, parsed(api, restBranch, await api.branches.show(project, name))));
-    return mapped(answer, (branch) => branch.commit.id);
+    return mapped(answer, (branch) => headCommit(branch.commit));
   }
   if (!ref.startsWith(TAG)) throw new TypeError(`${ref} is neither a branch nor a tag: only those can be followed`);
 
@@ -246,8 +246,10 @@ async function headOf(api: Api, project: GitLabProjectId, ref: RefName): Promise
   const answer = await answerTo(doing, async () => named(api, name, parsed(api, restTag, await api.tags.show(project, name))));
   if (answer.kind !== 'ok') return answer;
   const { commit } = answer.value;
-  return commit ? { kind: 'ok', value: commit.id } : { kind: 'absent', detail: `${ref} names no commit` };
+  return commit ? { kind: 'ok', value: headCommit(commit) } : { kind: 'absent', detail: `${ref} names no commit` };
 }
+
+const headCommit = ({ id, parent_ids: parents }: z.infer<typeof restRefCommit>): HeadCommit => ({ commit: id, parents: parents ?? [] });
 
 async function headsOf(api: Api, project: GitLabProjectId, { withTags }: { readonly withTags: boolean }): Promise<Answer<readonly RefHead[]>> {
   const heads: RefHead[] = [];

@@ -94,7 +94,22 @@ export function gitLabContract(name: string, open: OpenGitLab, start: () => Prom
 
     describe('refs', () => {
       test.each(ODD_NAMES)('the head of branch %s is found', async (odd) => {
-        expect(valueOf(await open(gitlab.access).head(demo.id, refName.parse(`refs/heads/${odd}`)))).toBe(head);
+        expect(valueOf(await open(gitlab.access).head(demo.id, refName.parse(`refs/heads/${odd}`))).commit).toBe(head);
+      });
+
+      test('a head is told with its parents: none, one or two', async () => {
+        const { worktree, id } = await gitlab.project('family');
+        const parentsOf = async () => valueOf(await open(gitlab.access).head(id, refName.parse('refs/heads/main'))).parents;
+        const [root, one] = [await worktree.commit('root'), await worktree.commit('one')];
+        await worktree.push(`${root}:refs/heads/main`);
+        expect(await parentsOf()).toEqual([]);
+        await worktree.push(`${one}:refs/heads/main`);
+        expect(await parentsOf()).toEqual([root]);
+        await worktree.git('checkout', '-q', '-b', 'side', root);
+        const side = await worktree.commit('side');
+        await worktree.git('merge', '-q', '--no-edit', one);
+        await worktree.push();
+        expect(await parentsOf()).toEqual([side, one]);
       });
 
       test('a branch that is not there is absent, a ref that is no branch and no tag is a mistake', async () => {
@@ -106,7 +121,7 @@ export function gitLabContract(name: string, open: OpenGitLab, start: () => Prom
         await demo.worktree.git('tag', 'light');
         await demo.worktree.git('tag', '-a', 'with/words', '-m', 'words');
         await demo.worktree.push('--tags');
-        expect(valueOf(await open(gitlab.access).head(demo.id, refName.parse('refs/tags/with/words')))).toBe(head);
+        expect(valueOf(await open(gitlab.access).head(demo.id, refName.parse('refs/tags/with/words')))).toMatchObject({ commit: head, parents: expect.any(Array) });
 
         const all = valueOf(await open(gitlab.access).heads(demo.id, { withTags: true }));
         const tags = all.filter(({ ref }) => ref.startsWith('refs/tags/')).sort((a, b) => (a.ref < b.ref ? -1 : 1));

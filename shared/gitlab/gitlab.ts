@@ -76,6 +76,12 @@ export interface GitLabMember {
 
 export interface RefHead { readonly ref: RefName; readonly commit: ObjectId }
 
+export interface HeadCommit {
+  readonly commit: ObjectId;
+  /** None where GitLab names none: a first commit, or nobody knows. */
+  readonly parents: readonly ObjectId[];
+}
+
 export interface WantedHook {
   readonly url: string;
   /** Plain secret for `X-Gitlab-Token`. */
@@ -114,7 +120,7 @@ export interface GitLab {
   /** The projects that the token's own user is a member of, by whatever way, at this level or a higher one: all of them, or no answer. */
   ownProjects(asked: { readonly minLevel: number }): Promise<Answer<readonly GitLabProjectId[]>>;
   /** Where a branch, or a tag peeled to its commit, points now. */
-  head(project: GitLabProjectId, ref: RefName): Promise<Answer<ObjectId>>;
+  head(project: GitLabProjectId, ref: RefName): Promise<Answer<HeadCommit>>;
   /** Every branch, and every tag (peeled) when asked for. */
   heads(project: GitLabProjectId, options: { readonly withTags: boolean }): Promise<Answer<readonly RefHead[]>>;
   hasCommit(project: GitLabProjectId, commit: ObjectId): Promise<Answer<boolean>>;

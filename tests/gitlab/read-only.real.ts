@@ -24,7 +24,7 @@ const OBJECTS_READ_MAX = 2_000;
 
 beforeAll(async () => {
   project = valueOf(await api.project(process.env['PROJECT'] ?? ''));
-  head = valueOf(await api.head(project.id, refName.parse(`refs/heads/${project.defaultBranch ?? ''}`)));
+  head = valueOf(await api.head(project.id, refName.parse(`refs/heads/${project.defaultBranch ?? ''}`))).commit;
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
 
@@ -48,7 +48,7 @@ describe('read only', () => {
 
   test.each([false, true])('git gives the commit and what is below it, byte for byte (all at once: %s)', async (isWhole) => {
     const transport = createGitCliTransport({ directory: join(folder, String(isWhole)), owner: 'test', addresses: THIS_MACHINE });
-    const objects = objectsOf(await transport.open({ codebaseId: newCodebase(), access, url: project.httpUrl, objectFormat: project.objectFormat, commit: head, signal: new AbortController().signal }));
+    const objects = objectsOf(await transport.open({ codebaseId: newCodebase(), access, url: project.httpUrl, objectFormat: project.objectFormat, commit: head, parents: [], signal: new AbortController().signal }));
     try {
       if (isWhole) await objects.bringAll();
       let read = 0;
