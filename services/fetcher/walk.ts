@@ -9,6 +9,9 @@ const TREE_BYTES_MAX = 64 * 1_048_576;
 /** Blobs asked of git in one list: bounds what the list itself costs. */
 const BLOBS_AT_ONCE = 20_000;
 
+/** The root, and a folder that is all there is in it. */
+const SAYS_NOTHING = 2;
+
 export class TooBig extends Error {
   override readonly name = 'TooBig';
 }
@@ -36,8 +39,9 @@ export async function walk(options: WalkOptions): Promise<Walked> {
   const seen = new Set<ObjectId>([root]);
   const counts = { trees: 0, blobs: 0, bytes: 0 };
   let level = await unknown(index, [root]);
+  let isNothingKnown = true;
 
-  for (let depth = 0; level.length > 0; depth += 1) {
+  while (level.length > 0) {
     const below: ObjectId[] = [];
     for await (const tree of objects.read(level)) {
       signal.throwIfAborted();
@@ -53,8 +57,9 @@ export async function walk(options: WalkOptions): Promise<Walked> {
       }
     }
     level = await unknown(index, below);
-    // Nothing below the root is known: a first sync. One request for everything beats one a level.
-    if (depth === 0 && !objects.isComplete && level.length === below.length && (await unknown(index, [...blobs])).length === blobs.size) {
+    isNothingKnown &&= level.length === below.length && (await unknown(index, [...blobs])).length === blobs.size;
+    // A first sync: one request for everything beats one a level. A lone folder says nothing yet, each push makes it another.
+    if (isNothingKnown && seen.size > SAYS_NOTHING && !objects.isComplete) {
       await objects.bringAll((bytes) => options.onProgress({ objectsDone: 0, objectsTotal: null, bytesDone: bytes }));
     }
   }
