@@ -26,6 +26,7 @@ import { start } from './service.ts';
 
 export const SOURCE = randomUUID() as SourceId;
 export const MAIN = 'refs/heads/main' as RefName;
+export const FEATURE = 'refs/heads/feature' as RefName;
 export const ZEROS = '0'.repeat(40);
 const PROJECT = 7 as GitLabProjectId;
 export const CODEBASE = codebaseIdOf(SOURCE, PROJECT);
@@ -158,6 +159,18 @@ export async function createWorld(): Promise<World> {
   return world;
 }
 
+/** Registered, and its main stored at this commit. */
+export async function followMain({ gitlab, ended, register }: World, content = 'first'): Promise<ObjectId> {
+  const commit = gitlab.commit(content);
+  gitlab.refs.set(MAIN, commit);
+  await ended(await register());
+  return commit;
+}
+
+/** Somewhere between a look and its consequence; resolves when GitLab was asked so often for something. */
+export const untilAsked = ({ gitlab }: World, what: string, times: number) =>
+  until(`GitLab was asked for ${what} ${times} times`, () => gitlab.asked.filter((one) => one.startsWith(what)).length >= times);
+
 /** Scanner and storage-writer, as far as the fetcher knows them: what was fetched is scanned and stored. */
 async function storeWhatIsFetched({ log, gitlab, known, signal, isStoring }: { log: EventLog; gitlab: FakeGitLab; known: Set<ObjectId>; signal: AbortSignal; isStoring(): boolean }): Promise<void> {
   for await (const { facts } of log.subscribe({ after: BEGINNING, prefixes: ['sync-'], signal })) {
@@ -180,6 +193,7 @@ function createHeadsTable(): never {
     if (sql.startsWith('insert into fetcher_terms')) return [];
     if (sql.includes('fetcher_begun')) {
       const [of, one, cause] = values as [string, string, string];
+      if (sql.startsWith('select cause_id')) return [begun.get(`${of} ${one}`)].flatMap((row) => (row === undefined ? [] : [{ cause_id: row.cause, sync_id: rows.get(`${of} ${one}`)?.['sync_id'] ?? null }]));
       if (sql.startsWith('select')) return [...begun.entries()].filter(([key, row]) => key.startsWith(of) && row.cause === one).map(([, { ref: name }]) => ({ ref: name }));
       begun.set(`${of} ${one}`, { ref: one, cause });
       return [{}];

@@ -1,26 +1,17 @@
 import type { RefName, SyncId } from '#schemas/brand.ts';
 import { syncIdOf } from '#schemas/ids.ts';
 import { PackTooLarge } from '#shared/gitlab/git-transport.ts';
-import { CODEBASE, createWorld, MAIN, SOURCE, until, ZEROS, type World } from './fetcher-world.fixture.ts';
+import { CODEBASE, createWorld, FEATURE, followMain, MAIN, SOURCE, until, untilAsked, ZEROS, type World } from './fetcher-world.fixture.ts';
 
 let world: World;
 beforeEach(async () => { world = await createWorld(); });
 afterEach(async () => { await world.stop(); });
 
-const FEATURE = 'refs/heads/feature' as RefName;
 const typesOf = (facts: readonly { type: string }[]) => facts.map(({ type }) => type);
 const ofType = <F extends { type: string }>(facts: readonly F[], type: string) => facts.filter((fact) => fact.type === type);
 
-/** Registered, and its main stored at this commit. */
-async function following(content = 'first') {
-  const commit = world.gitlab.commit(content);
-  world.gitlab.refs.set(MAIN, commit);
-  await world.ended(await world.register());
-  return commit;
-}
-
-/** Somewhere between a look and its consequence; resolves when GitLab was asked so often for something. */
-const asked = (what: string, times: number) => until(`GitLab was asked for ${what} ${times} times`, () => world.gitlab.asked.filter((one) => one.startsWith(what)).length >= times);
+const following = (content?: string) => followMain(world, content);
+const asked = (what: string, times: number) => untilAsked(world, what, times);
 
 describe('a push', () => {
   test('is brought: what is new goes into packs, the fact says what', async () => {
@@ -112,29 +103,6 @@ describe('a burst of hints for one ref', () => {
     world.gitlab.unknown.clear();
     world.gitlab.refs.set(MAIN, third);
     expect(await world.ended(newest.id)).toMatchObject({ type: 'codebase.stored', data: { commit: third, hintReached: true } });
-  });
-});
-
-describe('GitLab behind its own hook', () => {
-  test('is asked again, while hints of other refs pass, until it shows what the hint named', async () => {
-    const first = await following();
-    const second = world.gitlab.commit('second');
-    world.gitlab.unknown.add(second);
-    const late = await world.push(MAIN, first, second);
-    await asked('head', 2);
-    world.gitlab.refs.set(FEATURE, first);
-    expect(await world.ended(await world.push(FEATURE, ZEROS, first), FEATURE)).toMatchObject({ type: 'codebase.stored' });
-    world.gitlab.unknown.clear();
-    world.gitlab.refs.set(MAIN, second);
-    expect(await world.ended(late)).toMatchObject({ type: 'codebase.stored', data: { commit: second, hintReached: true } });
-  });
-
-  test('is believed after a minute, and the end says that the hint was not reached', async () => {
-    const first = await following();
-    const never = world.gitlab.commit('never shown');
-    world.gitlab.unknown.add(never);
-    expect(await world.ended(await world.push(MAIN, first, never))).toMatchObject({ type: 'sync.skipped', data: { reason: 'up-to-date', commit: first, hintReached: false } });
-    expect(world.gitlab.asked.filter((one) => one.startsWith('head')).length).toBeGreaterThan(5);
   });
 });
 

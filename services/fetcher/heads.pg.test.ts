@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
-import type { CodebaseId, FactId, RefName } from '#schemas/brand.ts';
+import type { CodebaseId, FactId, Position, RefName, SyncId } from '#schemas/brand.ts';
 import { migrate } from '#shared/postgres/migrate.ts';
 import { createPool } from '#shared/postgres/pool.ts';
 import { createQuery } from '#shared/postgres/query.ts';
@@ -39,6 +39,22 @@ test('a fetcher that was stopped begins nothing once another has planned: what t
   expect(await stopped.begin(codebase, SIDE, { cause, term: 7 })).toBe(false);
   expect(await next.begunFor(codebase, cause)).toEqual([MAIN]);
   expect(await next.begin(codebase, SIDE, { cause, term: 8 })).toBe(true);
+});
+
+test('whose sync of a ref was begun last is told with that of the head which is remembered', async () => {
+  const { codebase, cause } = newOf();
+  const heads = fetcher();
+  await heads.enter(codebase, 1);
+  expect(await heads.lastBegun(codebase, MAIN)).toBeUndefined();
+  await heads.begin(codebase, MAIN, { cause, term: 1 });
+  await heads.begin(codebase, SIDE, { cause: newOf().cause, term: 1 });
+  expect(await heads.lastBegun(codebase, MAIN)).toEqual({ cause, headSync: null });
+  const sync = randomUUID() as SyncId;
+  await heads.remember(codebase, { ref: MAIN, commit: null, isDeleted: false, sync }, '1' as Position);
+  expect(await heads.lastBegun(codebase, MAIN)).toEqual({ cause, headSync: sync });
+  const next = newOf();
+  await heads.begin(codebase, MAIN, { cause: next.cause, term: 1 });
+  expect(await heads.lastBegun(codebase, MAIN)).toEqual({ cause: next.cause, headSync: sync });
 });
 
 test('a later term of one codebase is nothing to another: each share of the codebases has its own', async () => {

@@ -22,6 +22,8 @@ export interface Heads {
    * nothing is noted, when a fetcher of a later term is at work: what it has planned without this ref must not be begun behind it.
    */
   begin(codebase: CodebaseId, ref: RefName, of: { readonly cause: FactId; readonly term: number }): Promise<boolean>;
+  /** Whose sync of this ref was begun last, of whatever cause, and that of the head which is remembered: another one where its end was not looked at yet, or was none that moves a head. */
+  lastBegun(codebase: CodebaseId, ref: RefName): Promise<{ readonly cause: FactId; readonly headSync: SyncId | null } | undefined>;
   /** The refs of which this cause's sync was begun, and none of a later cause. */
   begunFor(codebase: CodebaseId, cause: FactId): Promise<readonly RefName[]>;
 }
@@ -65,6 +67,12 @@ export function createHeads(query: Query): Heads {
          insert into fetcher_begun (codebase_id, ref, cause_id) select $1, $2, $3 from entered
          on conflict (codebase_id, ref) do update set cause_id = excluded.cause_id returning 1`, [codebase, ref, cause, term]);
       return rows.length > 0;
+    },
+
+    async lastBegun(codebase, ref) {
+      const [row] = await query<{ cause_id: FactId; sync_id: SyncId | null }>(
+        'select cause_id, sync_id from fetcher_begun left join fetcher_heads using (codebase_id, ref) where codebase_id = $1 and ref = $2', [codebase, ref]);
+      return row && { cause: row.cause_id, headSync: row.sync_id };
     },
 
     async begunFor(codebase, cause) {

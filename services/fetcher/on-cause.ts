@@ -1,4 +1,4 @@
-import type { CodebaseId, Position, RefName } from '#schemas/brand.ts';
+import type { CodebaseId, Position, RefName, SyncId } from '#schemas/brand.ts';
 import type { RefHint } from '#schemas/events/push-received.ts';
 import type { Fact } from '#schemas/events/facts.ts';
 import { codebaseStream, syncIdOf } from '#schemas/ids.ts';
@@ -96,18 +96,38 @@ async function workOn(deps: CauseDeps, work: Work): Promise<Outcome | Ended> {
   const sync = syncIdOf(plan.cause, codebase, plan.ref);
   let state = await deps.ends.stateOfSync(sync);
   if (state.kind === 'none') {
+    const before = await endLastBegun(deps, work);
+    if (before !== undefined) return before;
     const coveredBy = leaveToNewer(deps.memory, work);
     const hints = [...(deps.memory.leftTo.get(`${cause.id} ${plan.ref}`) ?? []), ...(hintsOf(cause, plan.ref) ?? [])];
     const outcome = await startSync(deps, { ...work, id: codebase, sync, hints, coveredBy });
     if (outcome !== 'begun') return outcome;
     state = await deps.ends.stateOfSync(sync);
   }
-  if (state.kind === 'ended') {
-    await rememberHead(deps, codebase, plan.ref, state);
-    return { kind: 'ended', state };
-  }
-  if (await deps.ends.isParkedBehind(cause.key)) return { kind: 'park', reason: `behind sync ${sync}, whose scan or storing is parked` };
-  return { kind: 'hold', reason: `sync ${sync} is under way`, until: (signal) => deps.ends.untilEnded(sync, cause.key, signal) };
+  if (state.kind !== 'ended') return untilEnded(deps, cause, sync);
+  await rememberHead(deps, codebase, plan.ref, state);
+  return { kind: 'ended', state };
+}
+
+/**
+ * A cause that waited aside, for GitLab or over a restart, may come back in the middle of a later one's sync of the same ref: until that
+ * has ended, and is remembered, nobody knows the head, and the same commit would be brought once more. Undefined when nothing is under way.
+ */
+async function endLastBegun(deps: CauseDeps, { cause, plan }: Work): Promise<Outcome | undefined> {
+  const codebase = cause.data.codebaseId;
+  const last = await deps.heads.lastBegun(codebase, plan.ref);
+  if (last === undefined) return undefined;
+  const sync = syncIdOf(last.cause, codebase, plan.ref);
+  if (sync === last.headSync) return undefined;
+  const state = await deps.ends.stateOfSync(sync);
+  if (state.kind === 'underWay') return untilEnded(deps, cause, sync);
+  if (state.kind === 'ended') await rememberHead(deps, codebase, plan.ref, state);
+  return undefined;
+}
+
+async function untilEnded({ ends }: CauseDeps, { key }: Cause, sync: SyncId): Promise<Outcome> {
+  if (await ends.isParkedBehind(key)) return { kind: 'park', reason: `behind sync ${sync}, whose scan or storing is parked` };
+  return { kind: 'hold', reason: `sync ${sync} is under way`, until: (signal) => ends.untilEnded(sync, key, signal) };
 }
 
 /** Waiting hints of one ref are taken together: the newest does the work, this one ends at once. */

@@ -1,4 +1,4 @@
-import type { FactId, ObjectId, RefName } from '#schemas/brand.ts';
+import type { FactId, ObjectId, RefName, SyncId } from '#schemas/brand.ts';
 import type { Fact } from '#schemas/events/facts.ts';
 import type { FollowedRefs } from '#schemas/events/codebase-registered.ts';
 import type { Outcome } from '#shared/bus/bus.ts';
@@ -9,6 +9,15 @@ import type { Head } from './heads.ts';
 import { refsNamed } from './hints.ts';
 import { gitlabOf, waitForSource, type StartSyncDeps } from './start-sync.ts';
 
+/** One ref of a list. */
+export interface Listed {
+  readonly project: GitLabProject;
+  readonly commit: ObjectId;
+  readonly observedAt: Date;
+  /** Whose head we knew then: once another sync moved it, the list is old. */
+  readonly headSync: SyncId | undefined;
+}
+
 /** One sync to come. */
 export interface RefPlan {
   readonly ref: RefName;
@@ -16,7 +25,7 @@ export interface RefPlan {
   readonly cause: FactId;
   readonly causeTime: string;
   /** What the list of heads showed, asked for after the cause was recorded; undefined when this ref was not listed. */
-  readonly listed: { readonly project: GitLabProject; readonly commit: ObjectId; readonly observedAt: Date } | undefined;
+  readonly listed: Listed | undefined;
 }
 
 /** Which refs a cause stands for: those it names, or every followed one, default branch first, and those that were followed before. @throws Unavailable */
@@ -46,7 +55,7 @@ export async function planRefs(deps: StartSyncDeps, cause: Fact, codebase: Codeb
   const wanted = new Set([...begun, ...orderRefs({ listed: all, heads, defaultRef, followed })]);
   return [...wanted].map((ref) => {
     const head = all.find((one) => one.ref === ref);
-    return plan(ref, head === undefined ? undefined : { project: project.value, commit: head.commit, observedAt });
+    return plan(ref, head === undefined ? undefined : { project: project.value, commit: head.commit, observedAt, headSync: heads.get(ref)?.sync });
   });
 }
 

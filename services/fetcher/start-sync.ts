@@ -66,7 +66,8 @@ export async function startSync(deps: StartSyncDeps, start: StartSync): Promise<
 
   const asked = await gitlabOf(deps, registration.data.sourceId);
   if (asked.kind !== 'ok') return asked.outcome;
-  const observed = await observe(deps, asked.gitlab, start);
+  const listed = plan.listed?.headSync === known?.sync ? plan.listed : undefined;
+  const observed = listed === undefined ? await observe(deps, asked.gitlab, start) : { at: listed.observedAt, project: listed.project, commit: listed.commit, parents: [], isExpectedKnown: undefined };
   if ('outcome' in observed) return observed.outcome;
   const decision = decideHead({ observed, known, expected: expectedOf(start.hints), sinceFirstMs: start.handling.sinceFirstMs, befores: start.hints.map((hint) => hint.before) });
   const seen = { defaultRef: defaultRefOf(observed.project), observedAt: observed.at.toISOString() };
@@ -114,7 +115,6 @@ async function tell(deps: StartSyncDeps, start: StartSync, { wanted, outcome }: 
 
 /** What GitLab shows of the ref, asked after the cause was recorded. */
 async function observe(deps: StartSyncDeps, gitlab: GitLab, { codebase, plan, hints, handling }: StartSync): Promise<Observed | { outcome: Outcome }> {
-  if (plan.listed !== undefined) return { at: plan.listed.observedAt, project: plan.listed.project, commit: plan.listed.commit, parents: [], isExpectedKnown: undefined };
   const id = codebase.registration.data.gitlabProjectId;
   const at = deps.now();
   const [project, head] = await Promise.all([gitlab.project(id), gitlab.head(id, plan.ref)]);
