@@ -35,13 +35,13 @@ export const restMember = z.looseObject({
 });
 
 /** What a branch or tag points to. GitLab before 12.9 leaves the parents empty in lists. */
-export const restRefCommit = z.looseObject({ id: objectId, parent_ids: z.array(objectId).nullish() });
+const refCommit = z.looseObject({ id: objectId, parent_ids: z.array(objectId).nullish() });
 
 /** GET /projects/:id/repository/branches[/:name] */
-export const restBranch = z.looseObject({ name: z.string().min(1), commit: restRefCommit });
+export const restBranch = z.looseObject({ name: z.string().min(1), commit: refCommit });
 
 /** GET /projects/:id/repository/tags[/:name]. `commit` is the peeled one; null when the tag names a blob or a tree. */
-export const restTag = z.looseObject({ name: z.string().min(1), commit: restRefCommit.nullable() });
+export const restTag = z.looseObject({ name: z.string().min(1), commit: refCommit.nullable() });
 
 /** GET /projects/:id/repository/commits/:sha */
 export const restCommit = z.looseObject({ id: objectId });

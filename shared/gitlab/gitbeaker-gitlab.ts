@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type { GitLabProjectId, ObjectId, RefName } from '#schemas/brand.ts';
 import { refName } from '#schemas/brand.ts';
-import { restBranch, restCommit, restCurrentUser, restGroup, restHook, restListedProject, restMember, restProject, restProjectNamed, type restRefCommit, restTag, restTokenSelf, restVersion } from '#schemas/gitlab/rest.ts';
+import { restBranch, restCommit, restCurrentUser, restGroup, restHook, restListedProject, restMember, restProject, restProjectNamed, restTag, restTokenSelf, restVersion } from '#schemas/gitlab/rest.ts';
 import { createAddressGuard, type AddressGuard } from '#shared/addresses/address-guard.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { RestRefusal } from './gitbeaker-answer.ts';
@@ -249,7 +249,7 @@ async function headOf(api: Api, project: GitLabProjectId, ref: RefName): Promise
   return commit ? { kind: 'ok', value: headCommit(commit) } : { kind: 'absent', detail: `${ref} names no commit` };
 }
 
-const headCommit = ({ id, parent_ids: parents }: z.infer<typeof restRefCommit>): HeadCommit => ({ commit: id, parents: parents ?? [] });
+const headCommit = ({ id, parent_ids: parents }: z.infer<typeof restBranch>['commit']): HeadCommit => ({ commit: id, parents: parents ?? [] });
 
 async function headsOf(api: Api, project: GitLabProjectId, { withTags }: { readonly withTags: boolean }): Promise<Answer<readonly RefHead[]>> {
   const heads: RefHead[] = [];
