@@ -25,7 +25,7 @@ export const deliveryStream = (source: SourceId, key: string) => `delivery-${sou
 export const commandStream = (actorId: string, key: string) => `command-${safe(actorId)}-${safe(key)}` as StreamName;
 /**
  * What a look found is one fact, however many schedulers look and however often: until a sync of that ref has ended, the
- * same head is the same gap; A→B→A is two.
+ * same head is the same gap; A→B→A is two. (Where our clock was set back, what ended last is not what is shown to have: then by the sync of the gap before.)
  */
 export const gapKeyOf = (codebase: CodebaseId, ref: RefName, { lastEnded, found }: { readonly lastEnded: SyncId | null; readonly found: ObjectId | null }) =>
   v5(`gap\n${ref}\n${lastEnded ?? 'none'}\n${found ?? 'gone'}`, codebase);

@@ -32,8 +32,10 @@ export interface Sight {
   readonly suspects: ReadonlyMap<RefName, SyncId | null>;
 }
 
+export interface Gap extends Difference { readonly lastEnded: LastEnded | undefined }
+
 export interface Judgement {
-  readonly gaps: readonly (Difference & { readonly lastEnded: SyncId | null })[];
+  readonly gaps: readonly Gap[];
   readonly suspects: ReadonlyMap<RefName, SyncId | null>;
 }
 
@@ -43,7 +45,7 @@ export interface Judgement {
  * matter: a ref that moves every second without a hook is a gap as well.
  */
 export function judge({ differences, refsUnderWay, lastEnded, wholeHintAt, suspects }: Sight): Judgement {
-  const gaps: (Difference & { lastEnded: SyncId | null })[] = [];
+  const gaps: Gap[] = [];
   const next = new Map<RefName, SyncId | null>();
   for (const difference of differences) {
     const { ref } = difference;
@@ -51,7 +53,7 @@ export function judge({ differences, refsUnderWay, lastEnded, wholeHintAt, suspe
     const mayBeComing = wholeHintAt !== null && (last === undefined || last.begunAt < wholeHintAt);
     if (refsUnderWay.has(ref) || mayBeComing) continue;
     const id = last?.id ?? null;
-    if (suspects.get(ref) === id) gaps.push({ ...difference, lastEnded: id });
+    if (suspects.get(ref) === id) gaps.push({ ...difference, lastEnded: last });
     else next.set(ref, id);
   }
   return { gaps, suspects: next };

@@ -1,15 +1,15 @@
 import type { CodebaseId, Position, RefName, SyncId } from '#schemas/brand.ts';
-import { gapKeyOf, gapStream } from '#schemas/ids.ts';
+import { gapKeyOf, gapStream, syncIdOf } from '#schemas/ids.ts';
 import type { Bus } from '#shared/bus/bus.ts';
 import type { GitLab, RefHead } from '#shared/gitlab/gitlab.ts';
 import type { EventLog } from '#shared/log/event-log.ts';
 import type { CodebaseView, ReadStore } from '#shared/read-store/read-store.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
-import { differencesOf, judge, type Judgement } from './find-gaps.ts';
+import { differencesOf, judge, type Gap, type Judgement } from './find-gaps.ts';
 
 export interface LookDeps {
-  readonly log: Pick<EventLog, 'append' | 'head'>;
-  readonly store: Pick<ReadStore, 'codebase' | 'position' | 'refs' | 'refsUnderWay' | 'lastEnded'>;
+  readonly log: Pick<EventLog, 'append' | 'head' | 'readStream'>;
+  readonly store: Pick<ReadStore, 'codebase' | 'position' | 'refs' | 'refsUnderWay' | 'lastEnded' | 'sync'>;
   readonly bus: Pick<Bus, 'parked' | 'workedUpTo'>;
   now(): Date;
 }
@@ -37,6 +37,8 @@ export type Look =
 const GAPS_MAX = 1_000;
 /** Names kept of the refs that differed; beyond, the look speaks of none. */
 const DIFFERENT_MAX = 1_000;
+/** Times that one head was found anew while the clock caught up with itself. */
+const TOLD_BEFORE_MAX = 100;
 const PER_PAGE = 100;
 const FETCHER = 'fetcher';
 
@@ -86,16 +88,28 @@ async function tellGaps(deps: LookDeps, { codebase, judgement, lookedAt }: { cod
   // Behind a parked key a gap would only wait; that it is parked is shown, and what is redriven looks at GitLab anew.
   if (judgement.gaps.length === 0 || (await deps.bus.parked({ key: codebase.id })).length > 0) return 0;
   let told = 0;
-  for (const { ref, found, known, lastEnded } of judgement.gaps.slice(0, GAPS_MAX)) {
-    const key = gapKeyOf(codebase.id, ref, { lastEnded, found });
-    const fact = newFact({
-      type: 'gap.detected', key: codebase.id, actor: { kind: 'scheduler', id: 'poll' }, correlationId: key, causationId: null, time: deps.now(),
-      data: { codebaseId: codebase.id, ref, found, known, lookedAt, how: 'poll' },
-    });
-    // Refused: another scheduler, or a look before, has told this very gap.
-    if ((await deps.log.append(gapStream(key), 'noStream', [fact])).kind === 'appended') told += 1;
-  }
+  for (const gap of judgement.gaps.slice(0, GAPS_MAX)) if (await tellGap(deps, gap, { id: codebase.id, lookedAt })) told += 1;
   return told;
+}
+
+/** False when another scheduler, or a look before, has told this very gap. */
+async function tellGap({ log, store, now }: LookDeps, { ref, found, known, lastEnded }: Gap, { id, lookedAt }: { id: CodebaseId; lookedAt: string }): Promise<boolean> {
+  let after = lastEnded?.id ?? null;
+  for (let toldBefore = 0; toldBefore < TOLD_BEFORE_MAX; toldBefore += 1) {
+    const key = gapKeyOf(id, ref, { lastEnded: after, found });
+    const fact = newFact({
+      type: 'gap.detected', key: id, actor: { kind: 'scheduler', id: 'poll' }, correlationId: key, causationId: null, time: now(),
+      data: { codebaseId: id, ref, found, known, lookedAt, how: 'poll' },
+    });
+    if ((await log.append(gapStream(key), 'noStream', [fact])).kind === 'appended') return true;
+    // What ended last is known by our clock: where that was set back, it is what ended last before, and the same head again has the key
+    // of then. Its own sync tells the two apart: that has ended, and by the clock sooner than what counts as the last.
+    const [then] = await log.readStream(gapStream(key), { limit: 1 });
+    const sync = then === undefined ? undefined : await store.sync(syncIdOf(then.id, id, ref));
+    if (sync?.endedAt === undefined || sync.endedAt === null || lastEnded === undefined || sync.endedAt >= lastEnded.begunAt) return false;
+    after = sync.id;
+  }
+  return false;
 }
 
 /** As the lists were paged: a page of each kind, and one more for each hundred. */

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BEGINNING, type CodebaseId, type GitLabProjectId, type ObjectId, type Position, type RefName, type SourceId, type SyncId } from '#schemas/brand.ts';
 import type { Fact } from '#schemas/events/facts.ts';
-import { codebaseIdOf, codebaseStream } from '#schemas/ids.ts';
+import { codebaseIdOf, codebaseStream, syncIdOf } from '#schemas/ids.ts';
 import { GitLabRequestError, type GitLab, type GitLabHook, type RefHead } from '#shared/gitlab/gitlab.ts';
 import { createMemoryEventLog } from '#shared/log/memory-event-log.ts';
 import { createMemoryReadStore, type ReadModel } from '#shared/read-store/memory-read-store.ts';
+import type { SyncView } from '#shared/read-store/read-store.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { createMetrics } from '#shared/runtime/metrics.ts';
 import { newFact } from '#shared/runtime/new-fact.ts';
@@ -139,6 +140,21 @@ test.each([[0, 40_000, 60_000], [5 * 3_600_000, 200_000, 300_000], [100 * 3_600_
     expect(Math.max(...pauses)).toBeLessThanOrEqual(most);
     expect(world.paces[0]).toMatchObject({ activeBoundSeconds: 60, idleBoundSeconds: 900, heldUntil: null });
   });
+
+test('our clock was set back an hour: a head that was found, left and found again is a gap each time', async () => {
+  world = createWorld();
+  const ended = (id: SyncId, endedAt: string) => (world.model.syncs as Partial<SyncView>[]).push({ id, codebaseId: CODEBASE, ref: MAIN, begunAt: endedAt, endedAt });
+  ended('before the clock was set back' as SyncId, iso(START + 3_600_000));
+  for (let times = 1; times <= 3; times += 1) {
+    world.gitlab.heads = [{ ref: MAIN, commit: B }];
+    await until(async () => (await world.factsOf('gap.detected')).length === times);
+    // While its sync is under way, it is the same.
+    await world.pass(120_000);
+    const gaps = await world.factsOf('gap.detected');
+    expect(gaps).toHaveLength(times);
+    ended(syncIdOf(gaps.at(-1)!.id, CODEBASE, MAIN), iso(START + times));
+  }
+});
 
 test('while the tables are behind the log nothing is concluded', async () => {
   world = createWorld({ isBehind: true });
