@@ -69,6 +69,8 @@ export interface World {
   /** What became of a cause for a ref, once it has ended. */
   ended(cause: FactId, ref?: RefName): Promise<Fact>;
   syncFacts(): Promise<Fact[]>;
+  /** As it stands in the log. */
+  facts(id: FactId): Promise<Fact[]>;
   /** Everything that stands in the log was worked on, or set aside. */
   idle(): Promise<void>;
   /** The process ends and another one starts; it may have forgotten its checkpoint. */
@@ -124,6 +126,7 @@ export async function createWorld(): Promise<World> {
       return last as Fact;
     },
     syncFacts: async () => (await allOf(log)).filter((fact) => fact.stream.startsWith('sync-')),
+    facts: async (id) => (await allOf(log)).filter((fact) => fact.id === id),
     idle: () => until('all is worked on', async () => (await store.loadCheckpoint('fetcher')) === (await log.head())),
     async restart({ forgets } = { forgets: false }) {
       await running.stop();

@@ -1,4 +1,6 @@
-import { syncIdOf } from '#schemas/ids.ts';
+import { randomUUID } from 'node:crypto';
+import type { FactId, StreamName } from '#schemas/brand.ts';
+import { syncIdOf, syncStream } from '#schemas/ids.ts';
 import { CODEBASE, createWorld, FEATURE, followMain, MAIN, until, untilAsked, ZEROS, type World } from './fetcher-world.fixture.ts';
 
 let world: World;
@@ -63,6 +65,25 @@ describe('GitLab behind its own hook', () => {
     world.isStoring = true;
     expect(await world.ended(late, FEATURE)).toMatchObject({ type: 'codebase.stored', data: { commit: third } });
     expect(await world.ended(all, FEATURE)).toMatchObject({ type: 'sync.skipped', data: { reason: 'up-to-date', commit: third } });
+  });
+
+  test('is asked again for what a hint named, where a newer hint was looked after already: that look cannot have seen it', async () => {
+    const first = await following();
+    const [second, third] = [world.gitlab.commit('second'), world.gitlab.commit('third')];
+    world.isStoring = false;
+    world.gitlab.is = 'away';
+    const late = await world.push(MAIN, second, third);
+    await asked('head ', 2);
+    // The newer one's sync is under way before it is seen to wait behind this one.
+    const [pushed, [fetched]] = [(await world.facts(late))[0]!, ofType(await world.syncFacts(), 'codebase.fetched')];
+    const newer = { ...pushed, id: randomUUID() as FactId, data: { ...pushed.data, refs: [{ ref: MAIN, before: first, after: second }] } };
+    const sync = syncIdOf(newer.id, CODEBASE, MAIN);
+    await world.log.append(syncStream(sync), 'noStream', [{ ...fetched, id: randomUUID(), data: { ...fetched!.data, syncId: sync, commit: second } } as never]);
+    await world.log.append(`delivery-${randomUUID()}-x` as StreamName, 'noStream', [newer as never]);
+    world.gitlab.refs.set(MAIN, third);
+    world.gitlab.is = 'there';
+    world.isStoring = true;
+    expect(await world.ended(late)).toMatchObject({ type: 'codebase.stored', data: { commit: third, hintReached: true } });
   });
 
   test('is believed after a minute, and the end says that the hint was not reached', async () => {

@@ -98,7 +98,7 @@ async function workOn(deps: CauseDeps, work: Work): Promise<Outcome | Ended> {
   if (state.kind === 'none') {
     const before = await endLastBegun(deps, work);
     if (before !== undefined) return before;
-    const coveredBy = leaveToNewer(deps.memory, work);
+    const coveredBy = await leaveToNewer(deps, work);
     const hints = [...(deps.memory.leftTo.get(`${cause.id} ${plan.ref}`) ?? []), ...(hintsOf(cause, plan.ref) ?? [])];
     const outcome = await startSync(deps, { ...work, id: codebase, sync, hints, coveredBy });
     if (outcome !== 'begun') return outcome;
@@ -130,17 +130,19 @@ async function untilEnded({ ends }: CauseDeps, { key }: Cause, sync: SyncId): Pr
   return { kind: 'hold', reason: `sync ${sync} is under way`, until: (signal) => ends.untilEnded(sync, key, signal) };
 }
 
-/** Waiting hints of one ref are taken together: the newest does the work, this one ends at once. */
-function leaveToNewer(memory: CauseMemory, { cause, plan, handling }: Work) {
+/** Waiting hints of one ref are taken together: the newest does the work, this one ends at once. Not to one that has looked at GitLab already. */
+async function leaveToNewer({ memory, ends }: CauseDeps, { cause, plan, handling }: Work): Promise<SyncId | undefined> {
   if (hintsOf(cause, plan.ref) === undefined || plan.cause !== cause.id) return undefined;
   const newer = newerOf(handling.waiting, plan.ref);
   if (newer === undefined) return undefined;
+  const sync = syncIdOf(newer.id, cause.data.codebaseId, plan.ref);
+  if ((await ends.stateOfSync(sync)).kind !== 'none') return undefined;
   const own = `${cause.id} ${plan.ref}`;
   const theirs = `${newer.id} ${plan.ref}`;
   const hints = [...(memory.leftTo.get(own) ?? []), ...(hintsOf(cause, plan.ref) ?? [])];
   const before = memory.leftTo.get(theirs) ?? [];
   memory.leftTo.set(theirs, [...before, ...hints.filter((hint) => !before.includes(hint))]);
-  return syncIdOf(newer.id, cause.data.codebaseId, plan.ref);
+  return sync;
 }
 
 async function rememberHead(deps: StartSyncDeps, codebase: CodebaseId, ref: RefName, { end }: Ended['state']): Promise<void> {

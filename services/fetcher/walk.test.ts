@@ -57,6 +57,8 @@ test('a push into the one folder that holds all is asked for level by level', as
   const { packed, broughtAll } = await walked(one, root.id, known);
   expect(broughtAll).toBe(0);
   expect(packed).toEqual([root.id, src.id, one.blob('changed').id]);
+  const deep = one.folder({ main: one.folder({ java: src }) });
+  expect(await walked(one, deep.id, known)).toMatchObject({ broughtAll: 0 });
 });
 
 test('a lone file is asked for by itself', async () => {

@@ -9,8 +9,8 @@ const TREE_BYTES_MAX = 64 * 1_048_576;
 /** Blobs asked of git in one list: bounds what the list itself costs. */
 const BLOBS_AT_ONCE = 20_000;
 
-/** The root, and a folder that is all there is in it. */
-const SAYS_NOTHING = 2;
+/** The root, and a folder that is all there is in it; below it one more on each level. */
+const LONE = 2;
 
 export class TooBig extends Error {
   override readonly name = 'TooBig';
@@ -41,7 +41,7 @@ export async function walk(options: WalkOptions): Promise<Walked> {
   let level = await unknown(index, [root]);
   let isNothingKnown = true;
 
-  while (level.length > 0) {
+  for (let depth = 0; level.length > 0; depth += 1) {
     const below: ObjectId[] = [];
     for await (const tree of objects.read(level)) {
       signal.throwIfAborted();
@@ -58,8 +58,8 @@ export async function walk(options: WalkOptions): Promise<Walked> {
     }
     level = await unknown(index, below);
     isNothingKnown &&= level.length === below.length && (await unknown(index, [...blobs])).length === blobs.size;
-    // A first sync: one request for everything beats one a level. A lone folder says nothing yet, each push makes it another.
-    if (isNothingKnown && seen.size > SAYS_NOTHING && !objects.isComplete) {
+    // A first sync: one request for everything beats one a level. A lone folder says nothing yet, however deep: each push makes it another.
+    if (isNothingKnown && seen.size > depth + LONE && !objects.isComplete) {
       await objects.bringAll((bytes) => options.onProgress({ objectsDone: 0, objectsTotal: null, bytesDone: bytes }));
     }
   }
