@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { appendFile, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { objectId, type GitObjectFormat, type ObjectId } from '#schemas/brand.ts';
 import { asFileTrouble } from '#shared/blobs/file-trouble.ts';
 import { makeFolder } from '#shared/runtime/make-folder.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
-import { runGit, type GitProgram } from './git-command.ts';
+import { runGit, startGit, type GitProgram } from './git-command.ts';
 
 /**
  * What stands below the commits of a cache. It decides what a fetch may tell the server that we have: a commit named as
@@ -53,8 +54,8 @@ export interface GitCache {
   cutBehind(commit: ObjectId): Promise<void>;
   /** The commit is held, and was used last. */
   keepHead(commit: ObjectId): Promise<void>;
-  /** Drops old heads and, now and then, what only they needed. */
-  tidy(signal: AbortSignal): Promise<void>;
+  /** Drops old heads and, now and then, what only they needed; `bring` gets by id what the heads name and the cache lacks: a repack wants it all. */
+  tidy(signal: AbortSignal, bring: (ids: readonly ObjectId[]) => Promise<'brought' | 'not now' | 'not there'>): Promise<void>;
 }
 
 export function headRef(commit: ObjectId): string {
@@ -117,7 +118,7 @@ export async function openGitCache(program: GitProgram, folder: string, format: 
     async keepHead(commit) {
       await save({ ...current(), heads: [...current().heads.filter((head) => head !== commit), commit] });
     },
-    async tidy(signal) {
+    async tidy(signal, bring) {
       const { heads, fetches, holds } = current();
       const isDue = fetches >= FETCHES_BETWEEN_REPACKS;
       if (heads.length > HEADS_MAX) {
@@ -130,13 +131,36 @@ export async function openGitCache(program: GitProgram, folder: string, format: 
 
       // What a partial cache got by id no ref reaches, and repack keeps promised objects for ever: begin anew.
       if (holds !== 'all') return cache.begin('commit', signal);
-      const isRepacked = await cache.whileBusy(() => repack(signal));
+      const filled = await fillHoles(() => holesOf(program, repository(), signal), bring);
+      if (filled === 'not now') return;
+      const isRepacked = filled === 'brought' && (await cache.whileBusy(() => repack(signal)));
       if (isRepacked) await save({ ...current(), fetches: 0 });
       // Damaged, or no room for a second copy: either way it is of no more use.
       else await cache.begin('commit', signal);
     },
   };
   return cache;
+}
+
+/** What the server left out because older commits hold it (`next` in git-fetch.ts), and nobody read meanwhile: a tree first, then what is below it. */
+async function fillHoles(holesOf: () => Promise<ObjectId[]>, bring: Parameters<GitCache['tidy']>[1]): Promise<'brought' | 'not now' | 'not there'> {
+  let before: readonly ObjectId[] = [];
+  for (let holes = await holesOf(); holes.length > 0; holes = await holesOf()) {
+    if (String(holes) === String(before)) return 'not there';
+    const became = await bring(holes);
+    if (became !== 'brought') return became;
+    before = holes;
+  }
+  return 'brought';
+}
+
+async function holesOf(program: GitProgram, repository: string, signal: AbortSignal): Promise<ObjectId[]> {
+  const git = startGit(program, { args: ['--git-dir', repository, 'rev-list', '--objects', '--all', '--missing=print'], signal });
+  const holes: ObjectId[] = [];
+  for await (const line of createInterface({ input: git.stdout })) if (line.startsWith('?')) holes.push(objectId.parse(line.slice(1)));
+  await git.ended;
+  signal.throwIfAborted();
+  return holes;
 }
 
 async function loadState(folder: string): Promise<CacheState | undefined> {

@@ -60,7 +60,7 @@ export function createGitCommitObjects(open: OpenCache): CommitObjects {
       closing ??= (async () => {
         try {
           await reader.stop();
-          if (cache.state && !request.signal.aborted) await cache.tidy(request.signal);
+          if (cache.state && !request.signal.aborted) await cache.tidy(request.signal, (ids) => bringHoles(open, ids));
         } finally {
           release();
         }
@@ -111,6 +111,13 @@ async function bringMissing({ deps, cache, reader, request: { signal } }: OpenCa
     if (left.length === lacked.length) throw new OddCache(failure.stderr);
     lacked = left;
   }
+}
+
+async function bringHoles({ deps, cache, request: { signal } }: OpenCache, ids: readonly ObjectId[]): Promise<'brought' | 'not now' | 'not there'> {
+  const failure = await fetchIds(deps, cache, ids, signal);
+  // A part of them may have come (see `bringMissing`): whoever looks again sees what is left.
+  if (failure === undefined || failure.verdict.kind === 'incomplete') return 'brought';
+  return failure.verdict.kind === 'away' ? 'not now' : 'not there';
 }
 
 async function bringAll({ deps, cache, request: { commit, signal } }: OpenCache, onProgress?: (bytes: number) => void): Promise<void> {

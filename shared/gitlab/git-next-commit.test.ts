@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ObjectId } from '#schemas/brand.ts';
 import { THIS_MACHINE } from '#tests/harness/this-machine.ts';
 import { createGitCliTransport } from './git-cli-transport.ts';
+import { FETCHES_BETWEEN_REPACKS } from './git-cache.ts';
 import { idsBelow, newCodebase, objectsOf, opening, readWhole } from './git-transport.contract.ts';
 import { startSimulatedGitLab, type SimulatedGitLab, type SimulatedProject } from './simulated-gitlab.contract.ts';
 
@@ -55,6 +56,30 @@ describe('the commit after one that the cache holds', () => {
     expect(after.isComplete).toBe(true);
     await readWhole(after, await idsBelow(project, next));
     await after.close();
+  });
+
+  test('may leave out what nobody reads, and the cache lives through its repack all the same', async () => {
+    const [, seen] = [await commit('old'), await commit('new')];
+    await project.worktree.push();
+    const begun = await open(seen, []);
+    await begun.bringAll();
+    await begun.close();
+    const reverted = await commit('old');
+    await project.worktree.push();
+    await git('-C', join(gitlab.folder, 'simulator/repositories', `${project.id}.git`), 'repack', '-adbq');
+    const folder = join(directory, `${codebase}-sha1`, 'test');
+    const state = JSON.parse(await readFile(join(folder, 'cache.json'), 'utf8')) as object;
+    await writeFile(join(folder, 'cache.json'), JSON.stringify({ ...state, fetches: FETCHES_BETWEEN_REPACKS }));
+    // As if the index knew all of it.
+    await (await open(reverted, [seen])).close();
+
+    await gitlab.admin('DELETE', '/requests');
+    const again = await open(reverted, [seen]);
+    expect(again.isComplete).toBe(true);
+    await readWhole(again, await idsBelow(project, reverted));
+    await again.close();
+    expect(await gitlab.requests('/git-upload-pack$')).toEqual([]);
+    expect(JSON.parse(await readFile(join(folder, 'cache.json'), 'utf8'))).toMatchObject({ fetches: 0, heads: [seen, reverted] });
   });
 
   test('comes alone, and not with its history, where that one was opened the cheap way', async () => {
