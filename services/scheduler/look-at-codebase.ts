@@ -105,9 +105,11 @@ async function tellGap({ log, store, now }: LookDeps, { ref, found, known, lastE
     // What ended last is known by our clock: where that was set back, it is what ended last before, and the same head again has the key
     // of then. Its own sync tells the two apart: that has ended, and by the clock sooner than what counts as the last.
     const [then] = await log.readStream(gapStream(key), { limit: 1 });
-    const sync = then === undefined ? undefined : await store.sync(syncIdOf(then.id, id, ref));
-    if (sync?.endedAt === undefined || sync.endedAt === null || lastEnded === undefined || sync.endedAt >= lastEnded.begunAt) return false;
-    after = sync.id;
+    if (then === undefined || lastEnded === undefined) return false;
+    const sync = syncIdOf(then.id, id, ref);
+    const endedAt = (await store.sync(sync))?.endedAt ?? null;
+    if (endedAt === null || endedAt >= lastEnded.begunAt) return false;
+    after = sync;
   }
   return false;
 }

@@ -31,18 +31,22 @@ describe('the commit after one that the cache holds', () => {
   const open = async (asked: ObjectId, parents: readonly ObjectId[]) =>
     objectsOf(await createGitCliTransport({ directory, owner: 'test', addresses: THIS_MACHINE }).open(opening(gitlab, project, asked, { codebaseId: codebase, parents })));
   const git = async (...args: string[]) => (await promisify(execFile)('git', args)).stdout;
-
-  test('may bring back what stood before the first that we saw: it comes by id, where the server thinks that we hold it', async () => {
+  /** The cache holds all of what was seen; what stood before it is there again, and not in the cache. */
+  const backToOld = async () => {
     const [, seen] = [await commit('old'), await commit('new')];
     await project.worktree.push();
     const begun = await open(seen, []);
     await begun.bringAll();
     await begun.close();
-
     const reverted = await commit('old');
     await project.worktree.push();
     // As Gitaly keeps them: with a bitmap the server knows all that our commit reaches, and not only what stands in it.
     await git('-C', join(gitlab.folder, 'simulator/repositories', `${project.id}.git`), 'repack', '-adbq');
+    return { seen, reverted };
+  };
+
+  test('may bring back what stood before the first that we saw: it comes by id, where the server thinks that we hold it', async () => {
+    const { seen, reverted } = await backToOld();
     await gitlab.admin('DELETE', '/requests');
     const objects = await open(reverted, [seen]);
     await readWhole(objects, await idsBelow(project, reverted));
@@ -59,14 +63,7 @@ describe('the commit after one that the cache holds', () => {
   });
 
   test('may leave out what nobody reads, and the cache lives through its repack all the same', async () => {
-    const [, seen] = [await commit('old'), await commit('new')];
-    await project.worktree.push();
-    const begun = await open(seen, []);
-    await begun.bringAll();
-    await begun.close();
-    const reverted = await commit('old');
-    await project.worktree.push();
-    await git('-C', join(gitlab.folder, 'simulator/repositories', `${project.id}.git`), 'repack', '-adbq');
+    const { seen, reverted } = await backToOld();
     const folder = join(directory, `${codebase}-sha1`, 'test');
     const state = JSON.parse(await readFile(join(folder, 'cache.json'), 'utf8')) as object;
     await writeFile(join(folder, 'cache.json'), JSON.stringify({ ...state, fetches: FETCHES_BETWEEN_REPACKS }));
