@@ -4,8 +4,8 @@ import ts from 'typescript';
 
 export const root = path.resolve(import.meta.dirname, '../..');
 
-/** What is not ours, or is made from what is. */
-const NOT_OURS = new Set(['node_modules', 'dist', '.git', '.tekai', '.repo', 'results', 'coverage']);
+/** What is not ours, or is made from what is: folders that .gitignore names are here too. */
+const NOT_OURS = new Set(['node_modules', 'dist', '.git', '.tekai', '.tekai-stack', '.repo', 'tls', 'results', 'coverage']);
 
 /** Every file of the project, as its path from the root with `/` between. */
 export function allFiles(folder = ''): string[] {
