@@ -1,4 +1,5 @@
 import { createServer, request as ask } from 'node:http';
+import { pipeline } from 'node:stream';
 import { decodeJwt, exportJWK, generateKeyPair, importJWK, SignJWT, UnsecuredJWT } from 'jose';
 import Provider from 'oidc-provider';
 
@@ -104,7 +105,8 @@ function passOn(request, response) {
   if (gitlab === undefined) return void response.writeHead(404).end();
   const onward = ask(new URL(request.url ?? '/', gitlab), { method: request.method, headers: request.headers }, (reply) => {
     response.writeHead(reply.statusCode ?? 502, reply.headers);
-    reply.pipe(response);
+    // What GitLab cuts is cut here too: else whoever asks waits for the rest.
+    pipeline(reply, response, () => undefined);
   });
   onward.on('error', () => response.destroy());
   request.pipe(onward);
