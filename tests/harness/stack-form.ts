@@ -51,7 +51,8 @@ export async function stackForm({ folder, stateDir, databaseUrl, settings, take,
     url, stores, services, eventstore, eventstoreAdmin: `http://127.0.0.1:${adminPort}`,
     internalUrl: services.find((one) => one.name === 'query-api')?.internalUrl ?? '',
     async start(names) {
-      await startServices(services, names.length === 0 ? undefined : names);
+      // What carries facts from the log to whoever works on them is no service of the embedded form, and named by nobody.
+      await startServices(services, names.length === 0 ? undefined : [...names, 'relay']);
       const child = services.find((one) => one.isRunning && (names.length === 0 || names.includes(one.name)))?.child;
       if (child === undefined) throw new Error(`there is no service ${names.join(', ')}`);
       return child;
