@@ -4,6 +4,8 @@ export const FAULTS = {
   silent: ['append', 'read', 'subscribe'],
   /** What a server says while it starts. */
   'not-ready': ['append', 'read', 'subscribe'],
+  /** A gRPC status without a word of the store's: `code` 2 (an exception of the handler), 8 (short of memory) or 13 (the stream was reset). */
+  wordless: ['append', 'read', 'subscribe'],
   /** What a follower says; with `host` and `port` of the leader. */
   'not-leader': ['append', 'read', 'subscribe'],
   /** "Commit phase timeout", though it is stored. */
@@ -41,6 +43,7 @@ export interface Fault {
   hits: number;
   readonly afterEvents: number;
   readonly delayMs?: number;
+  readonly code?: number;
   readonly host?: string;
   readonly port?: number;
 }
@@ -84,7 +87,7 @@ export function createFaults(): Faults {
 const WHOLE = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
 const TEXT = (value: unknown) => typeof value === 'string' && value !== '';
 const FIELDS: Record<string, (value: unknown) => boolean> = {
-  kind: TEXT, on: TEXT, stream: TEXT, skip: WHOLE, times: (value) => WHOLE(value) && value !== 0, afterEvents: WHOLE, delayMs: WHOLE, host: TEXT, port: WHOLE,
+  kind: TEXT, on: TEXT, stream: TEXT, skip: WHOLE, times: (value) => WHOLE(value) && value !== 0, afterEvents: WHOLE, delayMs: WHOLE, code: (value) => value === 2 || value === 8 || value === 13, host: TEXT, port: WHOLE,
 };
 
 function parseFault(asked: unknown, id: number): Fault {
@@ -97,6 +100,7 @@ function parseFault(asked: unknown, id: number): Fault {
   if (kind === undefined || !Object.hasOwn(FAULTS, kind)) throw new Error(`kind is one of ${Object.keys(FAULTS).join(', ')}`);
   const operations: readonly Operation[] = FAULTS[kind];
   if (on !== undefined && !operations.includes(on)) throw new Error(`${kind} is for ${operations.join(', ')}`);
+  if (kind === 'wordless' && rest.code === undefined) throw new Error('wordless needs code');
   if (kind === 'not-leader' && (rest.host === undefined || rest.port === undefined)) throw new Error('not-leader needs host and port of the leader');
   return { id, kind, ...(on === undefined ? {} : { on }), skip, left: times, hits: 0, afterEvents, ...rest };
 }

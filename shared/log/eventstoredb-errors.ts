@@ -11,6 +11,13 @@ const PASSING = ['timeout', 'not-leader', 'cancelled'];
 const AWAY = ['unavailable', 'deadline-exceeded'];
 /** gRPC's UNAVAILABLE: what connection errors carry that have no type. */
 const UNAVAILABLE_CODE = 14;
+/**
+ * gRPC's UNKNOWN, RESOURCE_EXHAUSTED and INTERNAL without a word of the store's: of a subscription that was dropped, a connection that was
+ * reset, a node that is short of memory. It is not about what was sent: names, ids and sizes are looked at before.
+ */
+const WORDLESS_CODES = [2, 8, 13];
+/** But this one is: the log is another one, or an older one, and has no event there however often it is asked. */
+const NO_SUCH_POSITION = /InvalidPosition/;
 /** Said by the client itself, without type or code: no node of the cluster was found; a connection was closed under a call. */
 const SAID = /^Failed to discover|Channel has been shut down|No leader info available/;
 
@@ -20,7 +27,9 @@ export function kindOf(error: unknown): 'passing' | 'away' | 'denied' | 'wrong' 
   if (typeof type === 'string' && PASSING.includes(type)) return 'passing';
   if (typeof message === 'string' && SAID.test(message)) return 'away';
   if ((typeof type === 'string' && AWAY.includes(type)) || code === UNAVAILABLE_CODE) return 'away';
-  return type === 'access-denied' ? 'denied' : 'wrong';
+  if (type === 'access-denied') return 'denied';
+  const isWordless = (type === undefined || type === 'unknown') && WORDLESS_CODES.some((one) => one === code);
+  return isWordless && !NO_SUCH_POSITION.test(String(message)) ? 'away' : 'wrong';
 }
 
 /** The error itself, or Unavailable around it when it means that EventStoreDB is away or does not let us in. */

@@ -2,7 +2,7 @@ import { jest } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BEGINNING } from '#schemas/brand.ts';
+import { BEGINNING, type Position } from '#schemas/brand.ts';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { startEventstoreDouble, type EventstoreDouble } from '../../tests/harness/eventstore-double.ts';
 import { follow, hasFacts, idsOf, isCaughtUp, newFact, newFacts, newFamily, type Family } from './event-log-facts.contract.ts';
@@ -114,6 +114,19 @@ describe('an append', () => {
   });
 });
 
+describe('a status that says nothing of what went wrong', () => {
+  test.each([2, 8, 13])('%i, is the log being away: what was to be appended or read is tried again, and kept meanwhile', async (code) => {
+    const [family, [fact]] = [newFamily(), newFacts(1)];
+    const stream = family.of('kept');
+    await double.fault({ kind: 'wordless', on: 'append', stream, code, times: 1 });
+    expect(await log.append(stream, 'noStream', [fact!])).toMatchObject({ kind: 'appended' });
+    await double.fault({ kind: 'wordless', code });
+    await expect(log.append(stream, 0, newFacts(1))).rejects.toThrow(Unavailable);
+    await expect(log.readStream(stream, { limit: 1 })).rejects.toThrow(Unavailable);
+    await expect(log.head()).rejects.toThrow(Unavailable);
+  });
+});
+
 describe('a read', () => {
   test('that meets a follower says unavailable, and the next goes to the leader', async () => {
     const leader = await startEventstoreDouble();
@@ -141,6 +154,22 @@ describe('a read', () => {
 });
 
 describe('a subscription', () => {
+  test.each([2, 8, 13])('that ends with the status %i, which says nothing of what went wrong, is begun anew', async (code) => {
+    const family = newFamily();
+    const ids = await appendEach(family, 5);
+    const id = await double.fault({ kind: 'wordless', on: 'subscribe', code, times: 3 });
+    expect(idsOf((await follow(log, { after: BEGINNING, prefixes: [family.prefix] }, hasFacts(5))).facts)).toEqual(ids);
+    expect(await double.hits(id)).toBe(3);
+  });
+
+  test('from a place where this log has no event is refused: another log, or an older one, does not get better by asking', async () => {
+    const [fact] = newFacts(1);
+    const { position } = await log.append(newFamily().of('place'), 'noStream', [fact!]) as { position: Position };
+    const beside = String(BigInt(position) - 1n).padStart(position.length, '0') as Position;
+    const stopping = AbortSignal.timeout(20_000);
+    await expect(log.subscribe({ after: beside, prefixes: [], signal: stopping })[Symbol.asyncIterator]().next()).rejects.toThrow(/InvalidPosition/);
+  });
+
   test('that the server drops, again and again, misses and doubles nothing', async () => {
     const family = newFamily();
     const following = follow(log, { after: BEGINNING, prefixes: [family.prefix] }, hasFacts(60));
