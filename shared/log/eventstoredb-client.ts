@@ -12,6 +12,8 @@ const OPTIONS = [
 
 /** `esdb://user:password@host:2113?tls=true`, several hosts with commas, or `esdb+discover://`. @throws TypeError that names no part of it that may be secret */
 export function openEventstoredbClient(connectionString: string): EventStoreDBClient {
+  // The client would cut it there, and read by another password than we append by.
+  if (CREDENTIALS.exec(connectionString.trim())?.[2]?.includes(':') === true) throw new TypeError('the EventStoreDB connection string has a : in its password: it is written %3A');
   const unknown = optionNames(connectionString).filter((name) => !OPTIONS.includes(name));
   if (unknown.length > 0) throw new TypeError(`the EventStoreDB connection string has the unknown option ${unknown.join(', ')}; there is ${OPTIONS.join(', ')}`);
   try {
@@ -23,15 +25,19 @@ export function openEventstoredbClient(connectionString: string): EventStoreDBCl
 }
 
 function optionNames(connectionString: string): string[] {
-  const [, query = ''] = connectionString.split('?', 2);
+  // Behind the credentials: a ? of the password begins no options.
+  const [, query = ''] = connectionString.trim().replace(CREDENTIALS, '').split('?', 2);
   return query.split('&').filter((pair) => pair !== '').map((pair) => pair.split('=')[0] ?? '');
 }
+
+/** As the client finds them. */
+const CREDENTIALS = /^[^:]+:\/\/([^:@/?]+):([^@]+)@/;
 
 export interface Credentials { readonly username: string; readonly password: string }
 
 /** Those of the connection string; without any, a pair that only a server without users accepts. */
 export function credentialsOf(connectionString: string): Credentials {
-  const [, user, word] = /^[^:]+:\/\/([^:@/?]+):([^@]+)@/.exec(connectionString.trim()) ?? [];
+  const [, user, word] = CREDENTIALS.exec(connectionString.trim()) ?? [];
   if (user === undefined || word === undefined) return { username: 'nobody', password: 'nothing' };
   return { username: decodeURIComponent(user), password: decodeURIComponent(word) };
 }
