@@ -1,4 +1,4 @@
-import { copyBlobs, type CopiedBlobs } from '#shared/blobs/copy-blobs.ts';
+import { copyBlobs, StoresAreOne, type CopiedBlobs } from '#shared/blobs/copy-blobs.ts';
 import { parseBlobsUrl, WrongBlobsUrl } from '#shared/runtime/parse-blobs-url.ts';
 import type { BlobsSettings, Settings } from '#shared/runtime/settings.ts';
 import { StartRefused } from '#shared/runtime/start-waits.ts';
@@ -45,6 +45,7 @@ export async function runMigrateBlobs({ settings, request, signal, print, note }
     print(request.json ? `${JSON.stringify({ from: placeOf(from), to: placeOf(to), ...done, seconds }, null, 2)}\n` : inWords(done, { request, from: placeOf(from), to: placeOf(to), seconds }));
     return done.damaged.length === 0 ? 0 : EXIT_FAILED;
   } catch (error) {
+    if (error instanceof StoresAreOne) throw new StartRefused(`${placeOf(from)} and ${placeOf(to)} are one store: what is written to the one is seen in the other. Nothing was deleted. TEKAI_BLOBS_URL and --${request.way} must name two.`);
     if (!signal.aborted) throw error;
     note('Stopped. What was copied stays; the same command goes on with it.\n');
     return EXIT_FAILED;

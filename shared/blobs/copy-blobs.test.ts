@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
 import { allOf } from './blob-store.contract.ts';
 import type { BlobName, BlobStore } from './blob-store.ts';
-import { copyBlobs, type CopyBlobsDeps } from './copy-blobs.ts';
+import { copyBlobs, StoresAreOne, type CopyBlobsDeps } from './copy-blobs.ts';
 import { createDiskBlobStore } from './disk-blob-store.ts';
 import { createMemoryBlobStore } from './memory-blob-store.ts';
 
@@ -59,7 +59,7 @@ test('killed at any step, it leaves nothing that is not whole, and the next one 
     const dying = { list: from.list, get: from.get, delete: from.delete };
     await expect(copy({
       from: { ...dying, get: (name, options) => orGone(() => from.get(name, options)) },
-      to: { list: to.list, get: (name, options) => orGone(() => to.get(name, options)), put: (name, content, options) => orGone(() => to.put(name, content, options)) },
+      to: { list: to.list, get: (name, options) => orGone(() => to.get(name, options)), put: (name, content, options) => orGone(() => to.put(name, content, options)), delete: to.delete },
     })).rejects.toThrow('killed');
     const standing = (await namesIn(to)).length;
     expect((await copy()).copied).toBe(COUNT - standing);
@@ -81,7 +81,7 @@ test('a store that is away is waited for, and told of', async () => {
   const failing = <T>(ask: () => T): T => { if (left > 0 && left-- % 2 === 0) throw new Unavailable('blob store', 'it is away'); return ask(); };
   await copy({
     from: { list: (prefix) => failing(() => from.list(prefix)), get: (name, options) => failing(() => from.get(name, options)), delete: from.delete },
-    to: { list: (prefix) => failing(() => to.list(prefix)), get: (name, options) => failing(() => to.get(name, options)), put: (name, content, options) => failing(() => to.put(name, content, options)) },
+    to: { list: (prefix) => failing(() => to.list(prefix)), get: (name, options) => failing(() => to.get(name, options)), put: (name, content, options) => failing(() => to.put(name, content, options)), delete: (name) => failing(() => to.delete(name)) },
     onAway: (why) => told.push(why),
   });
   await expectAllIn(to);
@@ -106,6 +106,11 @@ test('one that is damaged in the other store, and has its length, is written ane
   await to.put(name, Buffer.alloc(content.length), { bytes: content.length });
   expect(await copy({ isEmptied: true })).toMatchObject({ copied: 1, deleted: COUNT });
   await expectAllIn(to);
+});
+
+test('a store that is emptied into itself, under another name, keeps all that it has', async () => {
+  await expect(copy({ to: from, isEmptied: true })).rejects.toThrow(StoresAreOne);
+  expect(await namesIn(from)).toEqual([...contents.keys()].sort());
 });
 
 test('what is not ours stays where it is', async () => {

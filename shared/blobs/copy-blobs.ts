@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { Transform, type Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { Unavailable } from '#shared/runtime/unavailable.ts';
@@ -14,7 +14,7 @@ const OURS = /^(?:packs|findings)\/([0-9a-f]{64})$/;
 
 export interface CopyBlobsDeps {
   readonly from: Pick<BlobStore, 'list' | 'get' | 'delete'>;
-  readonly to: Pick<BlobStore, 'list' | 'get' | 'put'>;
+  readonly to: Pick<BlobStore, 'list' | 'get' | 'put' | 'delete'>;
   /** What is there already is read too, and written anew where it is not what its name says. */
   readonly isChecked: boolean;
   /** Whatever was read back from the other store is deleted here. */
@@ -42,9 +42,10 @@ export interface CopiedBlobs {
 /**
  * Brings every blob of one store into another, where it is read back and must hash to its name. Both may be in use meanwhile: a blob is
  * written once and never changed. What is there already with its length is passed over, so a copy that was killed is gone on with.
- * Keeps the other store's names in memory, some 150 bytes each. @throws when `signal` aborts
+ * Keeps the other store's names in memory, some 150 bytes each. @throws StoresAreOne before anything is deleted; when `signal` aborts
  */
 export async function copyBlobs(deps: CopyBlobsDeps, signal: AbortSignal): Promise<CopiedBlobs> {
+  if (deps.isEmptied && await untilThere(deps, signal, () => areOne(deps))) throw new StoresAreOne('what is written to the one store is seen in the other: both are one');
   const copied = { blobs: 0, bytes: 0, copied: 0, deleted: 0, damaged: [] as BlobName[] };
   const names = await untilThere(deps, signal, () => lengthsIn(deps.to, signal));
   const wanted = await untilThere(deps, signal, () => lengthsIn(deps.from, signal));
@@ -62,6 +63,23 @@ export async function copyBlobs(deps: CopyBlobsDeps, signal: AbortSignal): Promi
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   return { ...copied, damaged: copied.damaged.sort() };
+}
+
+/** Two names of one store: whatever is deleted from the one is gone from the other. */
+export class StoresAreOne extends Error {
+  override readonly name = 'StoresAreOne';
+}
+
+async function areOne({ from, to }: Pick<CopyBlobsDeps, 'from' | 'to'>): Promise<boolean> {
+  const probe = `probes/${randomUUID()}`;
+  await to.put(probe, Buffer.alloc(1), { bytes: 1 });
+  try {
+    const seen = await from.get(probe);
+    seen?.destroy();
+    return seen !== undefined;
+  } finally {
+    await to.delete(probe);
+  }
 }
 
 async function lengthsIn(blobs: Pick<BlobStore, 'list'>, signal: AbortSignal): Promise<Map<BlobName, number>> {
