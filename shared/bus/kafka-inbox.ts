@@ -27,13 +27,15 @@ export function createInbox({ pause, resume }: { pause(): void; resume(): void }
     isPaused: () => isPaused,
     isEmpty: () => waiting.length === 0,
     begin(offset: number): void { nextOffset = offset; },
+    /** The topic was made anew, and what was taken last ends there: what waits was fetched behind it. */
+    beginAnew(end: number): void { nextOffset = waiting.at(-1)?.end ?? end; },
     end(): void { nextOffset = undefined; },
 
     put({ messages, end }: Fetched): void {
-      const from = nextOffset;
-      if (from === undefined || end <= from) return;
-      waiting.push({ messages: messages.filter(({ offset }) => Number(offset) >= from), end });
-      nextOffset = end;
+      if (nextOffset === undefined || (messages.length === 0 && end <= nextOffset)) return;
+      // Also what stands below: whether it has come before, or the topic was made anew, its positions say.
+      waiting.push({ messages, end });
+      nextOffset = Math.max(nextOffset, end);
       if (waiting.length >= FETCHES_MAX && !isPaused) {
         isPaused = true;
         pause();

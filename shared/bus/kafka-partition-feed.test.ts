@@ -57,6 +57,37 @@ test('a hole in the offsets is filled from the log, in order', async () => {
   expect(one.given).toEqual(['a1', 'a2', 'a3', 'a4', 'a5']);
 });
 
+test('a topic that was made anew under it, without what had stood there twice, loses nothing', async () => {
+  const one = await feedOf(9);
+  // A relay was taken over from.
+  one.come(0, 1, 2, 2, 3);
+  await until('it has come so far', () => one.given.length >= 3);
+  // Filled from the beginning: Kafka's client reads what there is.
+  one.come(0, 1, 2, 3, 4);
+  one.come(4, 5, 6);
+  await until('all are given', () => one.given.length >= 6);
+  expect(one.feed.nextOffset()).toBe(6);
+  // Once more, and the oldest of it is gone again.
+  one.come(0, 8);
+  one.come(1, 9);
+  await until('all are given', () => one.given.length >= 9);
+  await one.stop();
+  expect(one.given).toEqual(['a1', 'a2', 'a3', 'a4', 'a5', 'a6', 'a7', 'a8', 'a9']);
+});
+
+test('what has come before comes again, and moves nothing', async () => {
+  const one = await feedOf(4);
+  one.come(0, 1, 2, 3);
+  one.come(1, 2, 3);
+  one.come(0, 1);
+  one.come(3, 4);
+  await until('all are given', () => one.given.length >= 4);
+  expect(one.feed.nextOffset()).toBe(4);
+  await one.stop();
+  expect(one.given).toEqual(['a1', 'a2', 'a3', 'a4']);
+  expect(one.feed.placeOf(one.at(3))).toEqual({ offset: 3, position: one.at(3) });
+});
+
 test('it begins at the offset that was committed, where that is behind what is remembered; else at what is there', async () => {
   const first = await feedOf(0);
   await first.stop();

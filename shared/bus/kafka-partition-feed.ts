@@ -113,6 +113,13 @@ export function createPartitionFeed({ log, logger, partition, partitions, types,
 
   async function* given({ messages, end }: Fetched, signal: AbortSignal): AsyncGenerator<Batch> {
     const records = messages.flatMap((message) => readRecord(message, { logger, partition, wanted }));
+    if (expected !== undefined && !isKnownBelow(records, expected)) {
+      logger.warn({ partition, after: seen, offset: expected }, 'the topic was made anew: what stands in it is told by its positions, and what is not there is read from the log');
+      expected = undefined;
+      inbox.beginAnew(end);
+    }
+    // Has come before, all of it.
+    if (expected !== undefined && end <= expected) return;
     const first = records[0];
     if (first !== undefined && first.mark.position > seen && (expected === undefined || first.offset > expected)) {
       logger.info({ partition, after: seen, before: first.mark.position }, 'what Kafka has no more, or perhaps never had, is read from the log');
@@ -129,6 +136,11 @@ export function createPartitionFeed({ log, logger, partition, partitions, types,
     if (first !== undefined || expected !== undefined) expected = end;
     places.remember({ offset: end, position: seen });
     yield { facts, position: seen, isCaughtUp: false };
+  }
+
+  /** Below the offset that we are at stands what was given. In a topic that was made anew there may stand something else, and offsets say nothing of what is between. */
+  function isKnownBelow(records: readonly Read[], offset: number): boolean {
+    return records.every((record) => record.offset >= offset || record.mark.position <= seen);
   }
 
   /** So that a partition where nothing happens does not say that the group is behind. */
