@@ -113,7 +113,7 @@ export function createPartitionFeed({ log, logger, partition, partitions, types,
 
   async function* given({ messages, end }: Fetched, signal: AbortSignal): AsyncGenerator<Batch> {
     const records = messages.flatMap((message) => readRecord(message, { logger, partition, wanted }));
-    if (expected !== undefined && !isKnownBelow(records, expected)) {
+    if (expected !== undefined && !isKnownBelow(records, { offset: expected, seen })) {
       logger.warn({ partition, after: seen, offset: expected }, 'the topic was made anew: what stands in it is told by its positions, and what is not there is read from the log');
       expected = undefined;
       inbox.beginAnew(end);
@@ -138,11 +138,6 @@ export function createPartitionFeed({ log, logger, partition, partitions, types,
     yield { facts, position: seen, isCaughtUp: false };
   }
 
-  /** Below the offset that we are at stands what was given. In a topic that was made anew there may stand something else, and offsets say nothing of what is between. */
-  function isKnownBelow(records: readonly Read[], offset: number): boolean {
-    return records.every((record) => record.offset >= offset || record.mark.position <= seen);
-  }
-
   /** So that a partition where nothing happens does not say that the group is behind. */
   async function* upToRelayed(signal: AbortSignal): AsyncGenerator<Batch> {
     if (relayed === undefined || relayed.position <= seen) return;
@@ -165,6 +160,11 @@ export function createPartitionFeed({ log, logger, partition, partitions, types,
       yield { facts, position: seen, isCaughtUp: false };
     }
   }
+}
+
+/** Below the offset that we are at stands what was given. In a topic that was made anew there may stand something else, and offsets say nothing of what is between. */
+function isKnownBelow(records: readonly Read[], { offset, seen }: { readonly offset: number; readonly seen: Position }): boolean {
+  return records.every((record) => record.offset >= offset || record.mark.position <= seen);
 }
 
 function readRecord(message: KafkaMessage, { logger, partition, wanted }: Pick<PartitionFeedOptions, 'logger' | 'partition'> & { wanted: ReadonlySet<string> }): Read[] {
