@@ -11,6 +11,14 @@ test('a : in the password, where the client would cut it, is refused, and %3A is
   expect(credentialsOf('esdb://tekai:one%3Aword@127.0.0.1:2113?tls=false').password).toBe('one:word');
 });
 
+test('an @ in the password is asked for as %40, and nothing of what stands around it is told', () => {
+  for (const word of ['p@s3?cretWord', 'p@s3?cretWord=1&more']) {
+    const refused = () => openEventstoredbClient(`esdb://tekai:${word}@127.0.0.1:2113?tls=false`);
+    expect(refused).toThrow(/written %40/);
+    expect(refused).not.toThrow(/cretWord|more/);
+  }
+});
+
 test('an option that there is not is named, and the password beside it is not', () => {
   const refused = () => openEventstoredbClient('esdb://tekai:s3?cretWord@127.0.0.1:2113?tls=false&tlsVerifyCert=false');
   expect(refused).toThrow(/unknown option tlsVerifyCert;/);

@@ -10,11 +10,17 @@ const OPTIONS = [
   'defaultDeadline', 'keepAliveInterval', 'keepAliveTimeout', 'connectionName',
 ];
 
+/** With the scheme before them; as the client finds them. */
+const CREDENTIALS = /^[^:]+:\/\/([^:@/?]+):([^@]+)@/;
+
 /** `esdb://user:password@host:2113?tls=true`, several hosts with commas, or `esdb+discover://`. @throws TypeError that names no part of it that may be secret */
 export function openEventstoredbClient(connectionString: string): EventStoreDBClient {
   // The client would cut it there, and read by another password than we append by.
   if (CREDENTIALS.exec(connectionString.trim())?.[2]?.includes(':') === true) throw new TypeError('the EventStoreDB connection string has a : in its password: it is written %3A');
-  const unknown = optionNames(connectionString).filter((name) => !OPTIONS.includes(name));
+  const behind = connectionString.trim().replace(CREDENTIALS, '');
+  const unknown = optionNames(behind).filter((name) => !OPTIONS.includes(name));
+  // What stands before a second @ is of a password.
+  if (unknown.length > 0 && behind.includes('@')) throw new TypeError(`the EventStoreDB connection string has an unknown option, or an @ in its password: it is written %40; of options there is ${OPTIONS.join(', ')}`);
   if (unknown.length > 0) throw new TypeError(`the EventStoreDB connection string has the unknown option ${unknown.join(', ')}; there is ${OPTIONS.join(', ')}`);
   try {
     return EventStoreDBClient.connectionString(connectionString);
@@ -24,14 +30,11 @@ export function openEventstoredbClient(connectionString: string): EventStoreDBCl
   }
 }
 
-function optionNames(connectionString: string): string[] {
-  // Behind the credentials: a ? of the password begins no options.
-  const [, query = ''] = connectionString.trim().replace(CREDENTIALS, '').split('?', 2);
+/** Of what stands behind the credentials: a ? of the password begins none. */
+function optionNames(behind: string): string[] {
+  const [, query = ''] = behind.split('?', 2);
   return query.split('&').filter((pair) => pair !== '').map((pair) => pair.split('=')[0] ?? '');
 }
-
-/** As the client finds them. */
-const CREDENTIALS = /^[^:]+:\/\/([^:@/?]+):([^@]+)@/;
 
 export interface Credentials { readonly username: string; readonly password: string }
 
