@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-/** Names are ours: `packs/<sha256>`, `findings/<sha256>`. Letters, digits, `/`, `-`, `_`, `.`; no `..`. */
+/** Names are ours: `packs/<sha256>`, `findings/<sha256>`, and for a moment `probes/<uuid>`. Letters, digits, `/`, `-`, `_`, `.`; no `..`. */
 export type BlobName = string;
 
 export interface ByteRange { readonly offset: number; readonly length: number }

@@ -3,7 +3,7 @@ import type { AppendReq, AppendResp } from '@eventstore/db-client/generated/stre
 import { countCall, type Double } from '../double.ts';
 import { APPEND_BYTES_MAX, sizeOf, type Expected, type NewEvent } from '../store/event.ts';
 import { appendedResponse, expectedOf, nameOf, proposedOf, wrongRevisionResponse } from './messages.ts';
-import { appendTooBig, handlerThrew, notLeader, notReady, streamDeleted, timedOut, wordless } from './refusals.ts';
+import { appendTooBig, handlerThrew, notLeader, notReady, streamDeleted, timedOut } from './refusals.ts';
 
 type AppendCall = ServerReadableStream<AppendReq, AppendResp>;
 type Answer = sendUnaryData<AppendResp>;
@@ -33,9 +33,9 @@ export function appendHandler(double: Double) {
     const on = { on: 'append', stream } as const;
     if (double.faults.take('silent', on)) return true;
     const leader = double.faults.take('not-leader', on);
-    const broken = double.faults.take('wordless', on);
+    const broken = leader === undefined ? double.faults.take('wordless', on) : undefined;
     if (leader) answer(notLeader(leader));
-    else if (broken) answer(wordless(broken));
+    else if (broken) answer(handlerThrew(broken));
     else if (double.faults.take('not-ready', on)) answer(notReady());
     else return false;
     return true;

@@ -5,7 +5,7 @@ import { countCall, type Double } from '../double.ts';
 import type { StoredEvent } from '../store/event.ts';
 import { visibleOf } from '../store/event.ts';
 import { confirmationResponse, nameOf, notFoundResponse } from './messages.ts';
-import { handlerThrew, invalidPosition, notLeader, notReady, streamDeleted, wordless } from './refusals.ts';
+import { handlerThrew, invalidPosition, notLeader, notReady, streamDeleted } from './refusals.ts';
 import { createResponseWriter, type ResponseWriter } from './response-writer.ts';
 import { followLog } from './subscribe.ts';
 import { subscriptionOf } from './subscription-options.ts';
@@ -26,7 +26,7 @@ export function readHandler(double: Double) {
     const leader = double.faults.take('not-leader', of);
     if (leader) return void call.emit('error', notLeader(leader));
     const broken = double.faults.take('wordless', of);
-    if (broken) return void call.emit('error', wordless(broken));
+    if (broken) return void call.emit('error', handlerThrew(broken));
     if (double.faults.take('not-ready', of)) return void call.emit('error', notReady());
 
     const writer = createResponseWriter(double, call, on);

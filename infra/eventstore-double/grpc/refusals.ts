@@ -7,10 +7,8 @@ function refusal(code: status, details: string, trailers: Readonly<Record<string
   return Object.assign(new Error(details), { code, details, metadata });
 }
 
-/** Whatever the server did not expect: .NET's words. */
-export const handlerThrew = () => refusal(status.UNKNOWN, 'Exception was thrown by handler.');
-/** A status that says nothing of what went wrong. */
-export const wordless = ({ code = status.UNKNOWN }: { code?: number }) => refusal(code, 'Exception was thrown by handler.');
+/** Whatever the server did not expect: .NET's words, and no trailer of the store's. */
+export const handlerThrew = ({ code = status.UNKNOWN }: { code?: number } = {}) => refusal(code, 'Exception was thrown by handler.');
 export const invalidPosition = () => refusal(status.UNKNOWN, 'Unexpected ReadAllResult: InvalidPosition');
 export const timedOut = (phase: string) => refusal(status.ABORTED, `Operation timed out: ${phase}`);
 export const notReady = () => refusal(status.UNAVAILABLE, 'Server Is Not Ready');
